@@ -1,0 +1,7 @@
+"""The models that the α-GAN is compared with."""
+
+from baselines.age import AGE
+from baselines.dcgan import DCGAN
+from baselines.wgan_gp import WGANGP
+
+__all__ = ["AGE", "DCGAN", "WGANGP"]

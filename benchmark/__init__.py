@@ -1,0 +1,29 @@
+"""The suite: the contract of a model, the shared networks, the data sets, the runner and the report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from benchmark.contract import check_gan_module
+    from benchmark.gan_module import GANModule, Phase
+    from benchmark.trained import load
+
+__version__ = "0.1.0"
+__all__ = ["GANModule", "Phase", "check_gan_module", "load"]
+
+_HOMES = {
+    "GANModule": "benchmark.gan_module",
+    "Phase": "benchmark.gan_module",
+    "check_gan_module": "benchmark.contract",
+    "load": "benchmark.trained",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy, because torch and Lightning take seconds to import and `--help` needs neither.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'benchmark' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

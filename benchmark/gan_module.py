@@ -1,0 +1,274 @@
+"""The contract of a model: it says what its players are, the base class writes the loop.
+
+A `GANModule` lists its `Phase`s; everything else (optimizers, minibatches, random draws, which parameters move, exact
+resumption) is done here once, for every model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from benchmark.images import as_images
+from benchmark.randomness import derive_seed, stream
+
+Loss = Callable[[Tensor], Mapping[str, Tensor]]
+MakeOptimizer = Callable[[list[nn.Parameter], float], torch.optim.Optimizer]
+
+
+def adam(parameters: list[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
+    """The optimizer of all four models: Adam with betas (0.5, 0.9)."""
+    return torch.optim.Adam(parameters, lr=learning_rate, betas=(0.5, 0.9), fused=True)
+
+
+@dataclass(eq=False)
+class Phase:
+    """One kind of update: these networks move down this loss.
+
+    One object that stands several times in the list of phases keeps one optimizer.
+
+    Args:
+        name: for the logs; unique in a model.
+        networks: those whose parameters change, and no others'.
+        loss: from a minibatch of real images (n, c, h, w) to named, weighted scalar terms. They are summed to train.
+        learning_rate: of the optimizer.
+        updates: repeats in place, each with a fresh minibatch and fresh latents.
+        optimizer: from (parameters, learning rate) to an optimizer; Adam with betas (0.5, 0.9) unless given.
+        after: runs without gradients after each step: weight clipping, moving averages.
+    """
+
+    name: str
+    networks: Sequence[nn.Module]
+    loss: Loss
+    learning_rate: float
+    updates: int = 1
+    optimizer: MakeOptimizer = adam
+    after: Callable[[], None] | None = None
+
+    def parameters(self) -> list[nn.Parameter]:
+        """The parameters of the phase's networks, each once, in order."""
+        return list(dict.fromkeys(parameter for network in self.networks for parameter in network.parameters()))
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """The work of one call of `training_step`."""
+
+    pixels: Tensor
+    """All training images, (n, c, h, w) uint8, on the model's device."""
+    batch_size: int
+    iterations: int
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The phases of one iteration, worked out once: which optimizer and which parameters each update uses."""
+
+    phases: tuple[Phase, ...]
+    """Each phase once, in order of appearance; the optimizers stand in the same order."""
+    updates: tuple[Phase, ...]
+    """One entry an update of one iteration."""
+    parameters: Mapping[Phase, tuple[nn.Parameter, ...]]
+    trainable: tuple[nn.Parameter, ...]
+
+
+class GANModule(pl.LightningModule):
+    """Base class of every model. A subclass writes `__init__` and `phases`, and `prior` or `sample` where it differs.
+
+    The constructor's arguments are the hyperparameters (`self.hparams`); the first is `image_shape`, (channels, height,
+    width). Call `super().__init__()` first. `width`, if there, scales every hidden number of feature maps.
+    """
+
+    sweep: ClassVar[Mapping[str, Sequence[Any]]] = {}
+    """The grid of the model's study: constructor argument to values."""
+
+    automatic_optimization = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.save_hyperparameters()  # Lightning walks up the frames to the subclass's arguments
+        self.seed = 0
+        self.iteration = 0
+        self._schedule: Schedule | None = None
+        self._inside: torch.Generator | None = None
+        self._outside: torch.Generator | None = None
+        self._sums: dict[str, Tensor] = {}
+        self._summed_iterations = 0
+
+    # What a model says.
+
+    def phases(self) -> list[Phase]:
+        """One iteration, update by update, in order. Called once."""
+        raise NotImplementedError(f"{type(self).__name__} does not define phases()")
+
+    def prior(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw n latents, (n, latent_dim): standard normal."""
+        source = generator or self.randomness
+        return torch.randn(n, self.hparams["latent_dim"], generator=source, device=self.device)
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draw n images, (n, c, h, w) in [-1, 1]. Differentiable, and in whichever mode the networks are."""
+        return self.generator(self.prior(n, generator))
+
+    # What a model may use.
+
+    @property
+    def randomness(self) -> torch.Generator:
+        """The random stream of the moment: inside a phase a function of (seed, iteration, update), else one of its own."""
+        if self._inside is not None:
+            return self._inside
+        if self._outside is None:
+            self._outside = stream(self.seed, "outside training", device=self.device)
+        return self._outside
+
+    # What the base class does.
+
+    def schedule(self) -> Schedule:
+        """The phases, asked for once."""
+        if self._schedule is None:
+            self._schedule = self._make_schedule()
+        return self._schedule
+
+    def _make_schedule(self) -> Schedule:
+        listed = self.phases()
+        phases = tuple(dict.fromkeys(listed))
+        parameters = {phase: tuple(p for p in phase.parameters() if p.requires_grad) for phase in phases}
+        return Schedule(
+            phases=phases,
+            updates=tuple(phase for phase in listed for _ in range(phase.updates)),
+            parameters=parameters,
+            trainable=tuple(dict.fromkeys(p for phase in phases for p in parameters[phase])),
+        )
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """One optimizer a phase, in the order in which the phases first appear."""
+        plan = self.schedule()
+        return [phase.optimizer(list(plan.parameters[phase]), phase.learning_rate) for phase in plan.phases]
+
+    def training_step(self, chunk: Chunk) -> None:
+        """Run a chunk of iterations. Lightning's own optimizer wrappers and step counters are not used."""
+        optimizers = self.optimizers(use_pl_optimizer=False)
+        optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
+        by_phase = dict(zip(self.schedule().phases, optimizers, strict=True))
+        for _ in range(chunk.iterations):
+            self._iterate(chunk, by_phase)
+
+    def _iterate(self, chunk: Chunk, optimizers: Mapping[Phase, torch.optim.Optimizer]) -> None:
+        for update, phase in enumerate(self.schedule().updates):
+            self._count(phase, self.update(update, chunk, optimizers[phase]))
+        self.iteration += 1
+        self._summed_iterations += 1
+
+    def update(self, update: int, chunk: Chunk, optimizer: torch.optim.Optimizer) -> Mapping[str, Tensor]:
+        """Make one update of the present iteration: its number in the schedule, the data, its phase's optimizer.
+
+        Returns:
+            The terms of its loss.
+        """
+        phase = self.schedule().updates[update]
+        parameters = self.schedule().parameters[phase]
+        with self._randomness_of(update), self._only_moves(phase):
+            terms = phase.loss(self._minibatch(chunk))
+            gradients = torch.autograd.grad(_total(phase, terms), parameters)
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter.grad = gradient
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            if phase.after is not None:
+                with torch.no_grad():
+                    phase.after()
+        return terms
+
+    def _minibatch(self, chunk: Chunk) -> Tensor:
+        n = len(chunk.pixels)
+        chosen = torch.randint(n, (chunk.batch_size,), generator=self.randomness, device=self.device)
+        return as_images(chunk.pixels[chosen])
+
+    @contextmanager
+    def _randomness_of(self, update: int) -> Iterator[None]:
+        """Make every draw a function of (seed, iteration, update): our stream, and torch's global ones for layers like dropout."""
+        seed = derive_seed(self.seed, "train", self.iteration, update)
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(seed)
+            self._inside = torch.Generator(self.device).manual_seed(seed)
+            try:
+                yield
+            finally:
+                self._inside = None
+
+    @contextmanager
+    def _only_moves(self, phase: Phase) -> Iterator[None]:
+        """No gradient is computed for other players' parameters, and nothing is recorded where none can flow."""
+        mine = set(self.schedule().parameters[phase])
+        for parameter in self.schedule().trainable:
+            parameter.requires_grad_(parameter in mine)
+        try:
+            yield
+        finally:
+            for parameter in self.schedule().trainable:
+                parameter.requires_grad_(True)
+
+    def _count(self, phase: Phase, terms: Mapping[str, Tensor]) -> None:
+        share = 1 / self.schedule().updates.count(phase)
+        for name, value in terms.items():
+            key = f"{phase.name}/{name}"
+            value = value.detach() * share
+            self._sums[key] = self._sums[key] + value if key in self._sums else value
+
+    def take_mean_terms(self) -> dict[str, float]:
+        """The mean of every loss term since the last call, by "phase/term"; one transfer from the device.
+
+        A term that stopped being finite in between is not finite in the mean.
+        """
+        if not self._sums:
+            return {}
+        means = (torch.stack(list(self._sums.values())).double() / self._summed_iterations).tolist()
+        names = list(self._sums)
+        self._sums, self._summed_iterations = {}, 0
+        return dict(zip(names, means, strict=True))
+
+    def transfer_batch_to_device(self, batch: Chunk, device: torch.device, dataloader_idx: int) -> Chunk:
+        """A chunk's images are on the device already."""
+        return batch
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Save what determines every later draw."""
+        checkpoint["gan_module"] = {"seed": self.seed, "iteration": self.iteration}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Continue at the saved iteration, on whatever device this is."""
+        self.seed = checkpoint["gan_module"]["seed"]
+        self.iteration = checkpoint["gan_module"]["iteration"]
+        self._outside = None
+        # Lightning counts epochs and batches; we count iterations, so its loops start anew on what is left to do.
+        checkpoint.pop("loops", None)
+        # How an optimizer is computed belongs to the device it runs on, not to the state that it carries.
+        for saved, fresh in zip(checkpoint.get("optimizer_states", []), self.configure_optimizers(), strict=False):
+            for saved_group, fresh_group in zip(saved["param_groups"], fresh.param_groups, strict=True):
+                for flag in ("capturable", "foreach", "fused", "differentiable"):
+                    saved_group.pop(flag, None)
+                    if flag in fresh_group:
+                        saved_group[flag] = fresh_group[flag]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy shares no random stream with the original and is outside of training."""
+        state = super().__getstate__()
+        return {**state, "_schedule": None, "_inside": None, "_outside": None, "_sums": {}, "_summed_iterations": 0}
+
+
+def _total(phase: Phase, terms: Mapping[str, Tensor]) -> Tensor:
+    if not isinstance(terms, Mapping) or not terms:
+        raise TypeError(
+            f"the loss of phase {phase.name!r} must return named terms, such as {{'adversarial': tensor}}, "
+            f"not {type(terms).__name__}"
+        )
+    total: Tensor = sum(terms.values())  # type: ignore[assignment]
+    return total

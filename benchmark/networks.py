@@ -1,0 +1,201 @@
+"""The networks that all models share, one description for every image size.
+
+28 x 28: Rosca et al. 2017, Tables 3 and 4 (their cells are lost in the text we have; this is the only reading whose sizes fit).
+16, 32, 64, 128 ...: the DCGAN of Arjovsky et al. 2017, which the paper took over.
+
+Latents and codes are (n, d), images (n, c, h, w) in [-1, 1], logits (n,). `width` multiplies every hidden number of feature maps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from benchmark.errors import UserError
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution that divides the size of an image by `stride`, or one that multiplies it."""
+
+    maps: int
+    kernel: int
+    stride: int
+
+    @property
+    def padding(self) -> int:
+        """So that the size is divided by the stride exactly."""
+        return (self.kernel - 1) // 2
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The tables of one image size, from the image inwards."""
+
+    discriminator: tuple[Convolution, ...]
+    autoencoder: tuple[Convolution, ...]
+    """The encoder's convolutions; the generator's are their mirror image."""
+    bias: bool
+    input_norm: bool
+    """Whether the discriminator normalizes its first convolution too."""
+
+
+def _layout(image_shape: Sequence[int]) -> Layout:
+    _, height, width = image_shape
+    if height == width == 28:
+        maps_and_strides = ((8, 2), (16, 1), (32, 2), (64, 1), (64, 2))
+        return Layout(
+            discriminator=tuple(Convolution(maps, 5, stride) for maps, stride in maps_and_strides),
+            autoencoder=(Convolution(32, 5, 2), Convolution(64, 5, 1), Convolution(64, 5, 2)),
+            bias=True,
+            input_norm=False,
+        )
+    if height == width >= 16 and height & (height - 1) == 0:
+        halvings = tuple(Convolution(64 << level, 4, 2) for level in range(height.bit_length() - 3))
+        return Layout(discriminator=halvings, autoencoder=halvings, bias=False, input_norm=False)
+    raise UserError(f"no networks for images of {height}x{width}: square ones of 28, 32, 64 or another power of two from 16 on")
+
+
+def scaled(maps: int, width: float) -> int:
+    """A number of feature maps at a width, at least 1."""
+    return max(1, round(maps * width))
+
+
+def generator(image_shape: Sequence[int], latent_dim: int, width: float = 1.0) -> nn.Sequential:
+    """Latents (n, latent_dim) to images (n, c, h, w) in (-1, 1): transposed convolutions, batch norm, ReLU, tanh at the end.
+
+    Raises:
+        UserError: for an image size without a description.
+    """
+    layout = _layout(image_shape)
+    inner = layout.autoencoder[::-1]
+    size, maps = _innermost(image_shape, layout), scaled(inner[0].maps, width)
+    layers: list[nn.Module]
+    if layout.bias:  # Table 4: a linear layer in front
+        layers = [nn.Linear(latent_dim, maps * size * size), nn.ReLU(), nn.Unflatten(1, (maps, size, size))]
+    else:  # DCGAN: the same as a transposed convolution of a 1 x 1 image, with batch norm
+        layers = [nn.Unflatten(1, (latent_dim, 1, 1)), nn.ConvTranspose2d(latent_dim, maps, size, bias=False)]
+        layers += [nn.BatchNorm2d(maps), nn.ReLU()]
+    outputs = [scaled(convolution.maps, width) for convolution in inner[1:]] + [image_shape[0]]
+    for number, (convolution, out) in enumerate(zip(inner, outputs, strict=True)):
+        # What makes the transposed convolution multiply the size by its stride exactly.
+        extra = convolution.stride + 2 * convolution.padding - convolution.kernel
+        layers.append(
+            nn.ConvTranspose2d(
+                maps, out, convolution.kernel, convolution.stride, convolution.padding, extra, bias=layout.bias
+            )
+        )
+        if number < len(inner) - 1:
+            layers += [nn.BatchNorm2d(out), nn.ReLU()]
+        maps = out
+    return _initialized(nn.Sequential(*layers, nn.Tanh()))
+
+
+def encoder(image_shape: Sequence[int], latent_dim: int, width: float = 1.0) -> nn.Sequential:
+    """Images to codes (n, latent_dim): the generator's mirror image with ReLU, no activation at the end (appendix H.4).
+
+    Raises:
+        UserError: for an image size without a description.
+    """
+    layout = _layout(image_shape)
+    trunk = _trunk(image_shape, layout.autoencoder, width, nn.ReLU, bias=layout.bias, input_norm=layout.bias)
+    return _initialized(nn.Sequential(*trunk, *_head(image_shape, layout, layout.autoencoder, width, latent_dim, bias=False)))
+
+
+def discriminator(
+    image_shape: Sequence[int],
+    width: float = 1.0,
+    batch_norm: bool = True,
+    outputs: int | None = None,
+) -> nn.Sequential:
+    """Images to logits (n,): convolutions, batch norm, LeakyReLU 0.2. With `outputs`, to (n, outputs) through a head with bias.
+
+    Without batch norm (a critic, whose scores must not depend on the rest of the batch) every convolution has a bias:
+    otherwise f(x / 2) = f(x) / 2.
+
+    Raises:
+        UserError: for an image size without a description.
+    """
+    layout = _layout(image_shape)
+    trunk = _trunk(
+        image_shape,
+        layout.discriminator,
+        width,
+        lambda: nn.LeakyReLU(0.2),
+        bias=layout.bias or not batch_norm,
+        input_norm=layout.input_norm,
+        batch_norm=batch_norm,
+    )
+    head = _head(image_shape, layout, layout.discriminator, width, outputs or 1, bias=outputs is not None)
+    if outputs is None:
+        head.append(nn.Flatten(0))
+    return _initialized(nn.Sequential(*trunk, *head))
+
+
+def code_discriminator(latent_dim: int, width: float = 1.0) -> nn.Sequential:
+    """Codes (n, latent_dim) to logits (n,): three hidden layers of 750, LeakyReLU 0.2, no batch norm (appendix H.4)."""
+    hidden = scaled(750, width)
+    layers: list[nn.Module] = []
+    for inputs in (latent_dim, hidden, hidden):
+        layers += [nn.Linear(inputs, hidden), nn.LeakyReLU(0.2)]
+    return _initialized(nn.Sequential(*layers, nn.Linear(hidden, 1), nn.Flatten(0)))
+
+
+def _trunk(
+    image_shape: Sequence[int],
+    convolutions: Sequence[Convolution],
+    width: float,
+    activation: Callable[[], nn.Module],
+    bias: bool,
+    input_norm: bool,
+    batch_norm: bool = True,
+) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    maps = image_shape[0]
+    for number, convolution in enumerate(convolutions):
+        out = scaled(convolution.maps, width)
+        layers.append(
+            nn.Conv2d(maps, out, convolution.kernel, convolution.stride, convolution.padding, bias=bias)
+        )
+        if batch_norm and (number > 0 or input_norm):
+            layers.append(nn.BatchNorm2d(out))
+        layers.append(activation())
+        maps = out
+    return layers
+
+
+def _head(
+    image_shape: Sequence[int], layout: Layout, convolutions: Sequence[Convolution], width: float, outputs: int, bias: bool
+) -> list[nn.Module]:
+    maps, size = scaled(convolutions[-1].maps, width), image_shape[1]
+    for convolution in convolutions:
+        size = -(-size // convolution.stride)
+    if layout.bias:
+        return [nn.Flatten(), nn.Linear(maps * size * size, outputs)]
+    return [nn.Conv2d(maps, outputs, size, bias=bias), nn.Flatten()]
+
+
+def _innermost(image_shape: Sequence[int], layout: Layout) -> int:
+    size = image_shape[1]
+    for convolution in layout.autoencoder:
+        size //= convolution.stride
+    return size
+
+
+def _initialized(network: nn.Sequential) -> nn.Sequential:
+    """DCGAN's initial weights where batch norm sets the scale, He's where nothing does (as in Gulrajani et al. 2017)."""
+    has_norm = any(isinstance(layer, nn.BatchNorm2d) for layer in network)
+    for layer in network:
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            if has_norm:
+                nn.init.normal_(layer.weight, 0.0, 0.02)
+            else:
+                nn.init.kaiming_normal_(layer.weight, a=0.2)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.BatchNorm2d):
+            nn.init.normal_(layer.weight, 1.0, 0.02)
+    return network
+

@@ -1,0 +1,43 @@
+"""Grids of samples and of reconstructions beside their originals."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.utils import make_grid
+
+from benchmark.evaluation import Sampler, draw, evaluation_copy
+from benchmark.gan_module import GANModule
+from benchmark.images import as_images, as_pixels
+from benchmark.randomness import stream
+from benchmark.records import write_atomically
+
+COLUMNS = 10
+
+
+def save_samples(sampler: Sampler, path: Path, device: torch.device, n: int = 100) -> None:
+    """A square of samples, the same latents for every model of a latent size."""
+    images = torch.cat(list(draw(sampler, n, stream("pictures", device=device))))
+    save_grid(images, path)
+
+
+def save_reconstructions(module: GANModule, calibration: int, pixels: Tensor, path: Path, rows: int = 5) -> None:
+    """Test images in the odd rows, the model's reconstruction of each right below it."""
+    twin = evaluation_copy(module, calibration)
+    originals = as_images(pixels[: rows * COLUMNS].to(twin.device))
+    with torch.no_grad():
+        reconstructions = twin.reconstruct(originals)
+    pairs = zip(originals.split(COLUMNS), reconstructions.split(COLUMNS), strict=True)
+    save_grid(torch.cat([row for pair in pairs for row in pair]), path)
+
+
+def save_grid(images: Tensor, path: Path, columns: int = COLUMNS) -> None:
+    """Images (n, c, h, w) in [-1, 1], row by row, as a PNG."""
+    grid = make_grid(as_pixels(images).cpu(), nrow=columns, padding=2, pad_value=255)
+    buffer = io.BytesIO()
+    Image.fromarray(grid.permute(1, 2, 0).contiguous().numpy()).save(buffer, "PNG")
+    write_atomically(path, buffer.getvalue())

@@ -1,0 +1,114 @@
+"""Rows on disk: what was measured, when in training, and how. Written atomically, read with a torn last line forgiven."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmark.errors import UserError
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement of one run."""
+
+    iteration: int
+    metric: str
+    value: float | None
+    """None where the metric is not available; `protocol["not_available"]` says why."""
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    protocol: dict[str, Any] = field(default_factory=dict)
+    """How it was measured. Values of different protocols do not compare."""
+
+
+class RecordFile:
+    """The rows of one run, in the order in which they were measured."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, rows: Iterable[Row]) -> None:
+        """Add rows at the end, on the disk when this returns."""
+        lines = "".join(json.dumps(asdict(row), allow_nan=False) + "\n" for row in map(_finite, rows))
+        with self.path.open("a") as file:
+            file.write(lines)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def read(self) -> list[Row]:
+        """All whole rows; a last line that a killed writer left unfinished is left out."""
+        if not self.path.exists():
+            return []
+        lines = self.path.read_text().split("\n")
+        return [Row(**json.loads(line)) for line in lines[:-1]]
+
+    def rewind(self, rows: int) -> None:
+        """Keep the first rows only: those that were there when the checkpoint was saved from which a run goes on."""
+        kept = self.read()[:rows]
+        write_atomically(self.path, "".join(json.dumps(asdict(row), allow_nan=False) + "\n" for row in kept))
+
+
+def _finite(row: Row) -> Row:
+    """JSON has no NaN: a value that is not finite is not available, and the row says so."""
+    numbers = (row.value, row.low, row.high)
+    if all(number is None or abs(number) < float("inf") for number in numbers):
+        return row
+    protocol = {**row.protocol, "not_available": f"the value is {row.value}"}
+    return Row(row.iteration, row.metric, None, None, None, row.n, protocol)
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write beside the file and rename: readers see the old content or the new, never a half."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON atomically, for people to read."""
+    write_atomically(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON.
+
+    Raises:
+        UserError: if the file is missing or no JSON.
+    """
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"there is no {path}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is no valid JSON: {error}") from None
+
+
+def environment() -> dict[str, str]:
+    """What decides about the last bits of a run beside its configuration."""
+    import platform
+    from importlib.metadata import version
+
+    packages = ("torch", "pytorch-lightning", "torchmetrics", "numpy", "pandas")
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "instruction_set": torch.backends.cpu.get_cpu_capability(),
+        **{package: version(package) for package in packages},
+    }

@@ -1,0 +1,200 @@
+"""Where and when? Runs a resolved study in worker processes, one a run, as many at once as cores bear."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import filelock
+from tqdm import tqdm
+
+from benchmark.errors import UserError
+from benchmark.records import environment, read_json, write_json
+from benchmark.study import Run, Study
+from benchmark.trial import run_trial
+
+
+@dataclass
+class _Worker:
+    """A run that is being done in a process of its own."""
+
+    run: Run
+    process: BaseProcess
+    pipe: Connection
+    iteration: int = 0
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def resolve_workers(asked: int | None, threads: int) -> int:
+    """How many runs to do at once.
+
+    Raises:
+        UserError: if workers times threads exceed the cores: an iteration then takes many times as long.
+    """
+    if asked is None:
+        return max(1, cores() // threads)
+    if asked * threads > cores():
+        raise UserError(f"{asked} workers of {threads} threads need more than this machine's {cores()} cores; WORKERS is at most {cores() // threads}")
+    return asked
+
+
+def run_study(study: Study, results: Path, workers: int, device: str) -> Counter[str]:
+    """Do what is missing of a study.
+
+    Returns:
+        How many runs are `done`, `diverged` and `failed`, and how many of all were `found` finished.
+
+    Raises:
+        UserError: if the folder cannot be written, holds another study of this name, or another process works in it.
+    """
+    folder = results / study.name
+    with _claimed(folder):
+        _save(study, folder)
+        pending = [run for run in study.runs if _status(folder, run) not in ("done", "diverged")]
+        found = len(study.runs) - len(pending)
+        if pending:
+            _work(pending, folder, workers, device)
+        counts = Counter(_status(folder, run) for run in study.runs)
+        counts["found"] = found
+    return counts
+
+
+@contextmanager
+def _claimed(folder: Path) -> Iterator[None]:
+    """Hold the study's folder against other processes."""
+    try:
+        (folder / "runs").mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(folder / ".lock", timeout=0)
+        lock.acquire()
+    except filelock.Timeout:
+        raise UserError(f"another process is working on {folder}; wait for it, or name another STUDY") from None
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror or error}; RESULTS names a folder that can be written") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _save(study: Study, folder: Path) -> None:
+    path = folder / "study.json"
+    content = study.as_json()
+    if path.exists():
+        old = read_json(path)
+        if any(old.get(key) != value for key, value in content.items() if key != "code"):
+            difference = next(_differences(old, content), "its values differ")
+            raise UserError(f"{folder} holds another study of this name ({difference}); name this one with STUDY=…")
+        if old["code"] == content["code"]:
+            return
+    write_json(path, {**content, "environment": environment()})
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
+    for key in ("dataset", "fingerprint", "preset", "benchmark"):
+        if old.get(key) != new[key]:
+            yield f"{key} is {old.get(key)!r} there, {new[key]!r} here"
+    for key, value in new["settings"].items():
+        if old.get("settings", {}).get(key) != value:
+            yield f"{key} is {old.get('settings', {}).get(key)!r} there, {value!r} here"
+    if set(old.get("models", {})) != set(new["models"]):
+        yield f"its models are {', '.join(old.get('models', {}))}"
+    if old.get("code") != new["code"]:
+        yield "the models' code has changed since"
+
+
+def _status(folder: Path, run: Run) -> str:
+    path = folder / "runs" / run.id / "status.json"
+    return str(read_json(path)["status"]) if path.exists() else "missing"
+
+
+def _work(pending: list[Run], folder: Path, workers: int, device: str) -> None:
+    """Keep `workers` processes busy until nothing is pending."""
+    # A server process imports torch, Lightning and the metrics once; each run is a fork of it, which starts at once.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["benchmark.trial"])
+    queue, active = iter(pending), list[_Worker]()
+    width = len(str(len(pending)))
+    with tqdm(
+        total=len(pending),
+        desc=f"{len(pending)} runs, {workers} at once",
+        bar_format="{desc}: {percentage:3.0f}% |{bar}| {elapsed}<{remaining}{postfix}",
+        disable=None,
+    ) as bar:
+        finished: Counter[str] = Counter()
+        try:
+            while True:
+                for run in itertools.islice(queue, workers - len(active)):
+                    active.append(_start(context, run, folder, device))
+                if not active:
+                    return
+                for pipe in wait([worker.pipe for worker in active]):
+                    worker = next(worker for worker in active if worker.pipe is pipe)
+                    if not _listen(worker, bar):
+                        active.remove(worker)
+                        status = _end(worker, folder)
+                        finished[status] += 1
+                        bar.set_postfix({key: finished[key] for key in sorted(finished)})
+                        if bar.disable:
+                            print(f"{sum(finished.values()):{width}}/{len(pending)} {worker.run.id}: {status}", file=sys.stderr)
+        except BaseException:
+            for worker in active:
+                worker.process.kill()
+            raise
+
+
+def _start(context: Any, run: Run, folder: Path, device: str) -> _Worker:
+    run_folder = folder / "runs" / run.id
+    run_folder.mkdir(parents=True, exist_ok=True)
+    for stale in ("status.json", "error.txt"):
+        (run_folder / stale).unlink(missing_ok=True)
+    write_json(run_folder / "run.json", {"run": run.id, "study": folder.name, **asdict(run), "environment": environment()})
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_worker_main, args=(run_folder, device, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    return _Worker(run, process, ours)
+
+
+def _listen(worker: _Worker, bar: tqdm) -> bool:
+    """Take a message from a worker; False when it has said its last."""
+    try:
+        iteration = worker.pipe.recv()
+    except EOFError:
+        bar.update(1 - worker.iteration / worker.run.settings.iterations)
+        return False
+    bar.update((iteration - worker.iteration) / worker.run.settings.iterations)
+    worker.iteration = iteration
+    return True
+
+
+def _end(worker: _Worker, folder: Path) -> str:
+    """The status of a run whose process has ended; a process that died without one is a failed run."""
+    worker.process.join()
+    worker.pipe.close()
+    run_folder = folder / "runs" / worker.run.id
+    if not (run_folder / "status.json").exists():
+        code = worker.process.exitcode
+        reason = f"killed by signal {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
+        write_json(run_folder / "status.json", {"status": "failed", "reason": f"its process ended early: {reason}", "seconds": {}})
+    return _status(folder, worker.run)
+
+
+def _worker_main(run_folder: Path, device: str, pipe: Connection) -> None:
+    """What a worker process does. Interrupts are for the parent, which ends its workers itself."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    run_trial(run_folder, device, pipe.send)

@@ -1,0 +1,288 @@
+"""Which runs? A preset and a user's words become a resolved study: every value, no default left unsaid."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from benchmark import __version__
+from benchmark.datasets import Dataset, Description, describe
+from benchmark.errors import UserError, unknown
+from benchmark.models import DEFAULT_MODELS, code_fingerprint, constructor_arguments, dotted_path, import_model, short_name
+from benchmark.randomness import derive_seed
+
+REFERENCES = ("real", "noise")
+"""The sanity rows: the train split plays the generator (the ceiling), uniform noise plays it (the floor)."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a preset picks. Small and large studies differ in these values and in nothing else."""
+
+    iterations: int
+    width: float
+    """Factor on every hidden number of feature maps. Learning rates are divided by it (see `_grid`)."""
+    budget: int | None
+    """Configurations of each model; None takes the whole grid."""
+    seeds: int
+    batch_size: int
+    threads: int
+    """Of each run. Sums differ between one thread and two, so this is part of a run's identity."""
+    calibration: int
+    """Prior draws from which the generator's batch-norm statistics are computed anew before an evaluation."""
+    samples: int
+    """Images whose digits are counted."""
+    critic_steps: int
+    """Training steps of the post-hoc critic."""
+    critic_images: int
+    """Images on each side on which a critic is evaluated."""
+    critic_width: float
+
+
+# What determines the weights of a run; the rest is about its evaluation.
+TRAINING_SETTINGS = ("iterations", "width", "batch_size", "threads")
+
+PRESETS = ("quick", "paper")
+
+
+def preset(name: str, dataset: Description) -> Settings:
+    """The values of a preset for a data set.
+
+    Raises:
+        UserError: for a name that is none.
+    """
+    if name == "quick":
+        return Settings(
+            iterations=200,
+            width=0.25,
+            budget=4,
+            seeds=1,
+            batch_size=64,
+            threads=1,
+            calibration=1_000,
+            samples=2_000,
+            critic_steps=100,
+            critic_images=2_000,
+            critic_width=0.25,
+        )
+    if name == "paper":
+        return Settings(
+            iterations=dataset.paper_iterations,
+            width=1.0,
+            budget=None,
+            seeds=1,
+            batch_size=64,
+            threads=1,
+            calibration=10_000,
+            samples=26_000,
+            critic_steps=10_000,
+            critic_images=10_000,
+            critic_width=1.0,
+        )
+    raise unknown("preset", name, PRESETS)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of one model, or one sanity row."""
+
+    model: str
+    """The alias where there is one, else the dotted path; or one of REFERENCES."""
+    path: str
+    dataset: str
+    fingerprint: str
+    image_shape: tuple[int, int, int]
+    hyperparameters: Mapping[str, Any]
+    seed: int
+    code: str
+    settings: Settings
+
+    @property
+    def id(self) -> str:
+        """The hash of what determines the run's weights."""
+        identity = asdict(self)
+        settings = identity.pop("settings")
+        identity.pop("model")
+        identity["training"] = {name: settings[name] for name in TRAINING_SETTINGS}
+        if self.is_reference:  # it has no weights: only its evaluation tells it from another
+            identity["evaluation"] = settings
+        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+        return f"{self.model.rpartition('.')[2].lower()}-{digest}"
+
+    @property
+    def is_reference(self) -> bool:
+        return self.model in REFERENCES
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Run:
+        """The run that `asdict` wrote; keys of its surroundings are ignored."""
+        names = cls.__dataclass_fields__
+        values = {name: content[name] for name in names}
+        values["settings"] = Settings(**content["settings"])
+        values["image_shape"] = tuple(content["image_shape"])
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A resolved study."""
+
+    name: str
+    dataset: str
+    fingerprint: str
+    preset: str
+    settings: Settings
+    models: Mapping[str, Mapping[str, int]]
+    """By model: the size of its grid and how many configurations of it are run."""
+    runs: tuple[Run, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, for study.json."""
+        return {
+            "study": self.name,
+            "dataset": self.dataset,
+            "fingerprint": self.fingerprint,
+            "preset": self.preset,
+            "settings": asdict(self.settings),
+            "models": {name: dict(counts) for name, counts in self.models.items()},
+            "runs": {
+                run.id: {"model": run.model, "path": run.path, "seed": run.seed, "hyperparameters": dict(run.hyperparameters)}
+                for run in self.runs
+            },
+            "code": {run.path: run.code for run in self.runs},
+            "benchmark": __version__,
+        }
+
+
+def resolve(
+    dataset: Dataset,
+    preset_name: str = "quick",
+    models: Sequence[str] = DEFAULT_MODELS,
+    study: str | None = None,
+    **overrides: Any,
+) -> Study:
+    """Resolve what a user asked for.
+
+    Args:
+        dataset: the images.
+        preset_name: "quick" or "paper".
+        models: short names or dotted paths.
+        study: its name; by default data set, preset and the values that were overridden.
+        overrides: values of `Settings` in place of the preset's; None keeps the preset's.
+
+    Raises:
+        UserError: for anything that names nothing, or that no constructor takes.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    settings = replace(preset(preset_name, dataset.description), **given)
+    chosen = {short_name(dotted_path(name)): None for name in models}
+    if not chosen:
+        raise UserError("no model: give at least one, such as alphagan")
+    configurations = {name: _grid(import_model(name), name, dataset.description, settings) for name in chosen}
+    runs = [
+        [_run(dataset, name, cell, seed, settings) for cell in _draw(dotted_path(name), cells, settings.budget)]
+        for seed in range(settings.seeds)
+        for name, cells in configurations.items()
+    ]
+    # Configuration by configuration, so that an unfinished study already compares all models.
+    interleaved = [run for row in itertools.zip_longest(*runs) for run in row if run is not None]
+    references = [_reference(dataset, name, settings) for name in REFERENCES]
+    counts = {
+        name: {"grid": len(cells), "configurations": min(len(cells), settings.budget or len(cells))}
+        for name, cells in configurations.items()
+    }
+    return Study(
+        name=study or _default_name(dataset.name, preset_name, tuple(chosen), given),
+        dataset=dataset.name,
+        fingerprint=dataset.fingerprint,
+        preset=preset_name,
+        settings=settings,
+        models=counts,
+        runs=(*references, *interleaved),
+    )
+
+
+def _grid(model: type, name: str, dataset: Description, settings: Settings) -> list[dict[str, Any]]:
+    """Every configuration of a model, in the order of its sweep, with every default said.
+
+    Learning rates are the sweep's divided by the width: with Adam the change that a step makes to a layer's output grows with the
+    layer's inputs, so narrower networks need proportionally larger steps (Yang et al. 2022, arXiv 2203.03466).
+    """
+    arguments = constructor_arguments(model)
+    sweep = dict(model.sweep)  # type: ignore[attr-defined]
+    if "latent_dim" in arguments:
+        sweep.setdefault("latent_dim", dataset.latent_dims)
+    for key, values in sweep.items():
+        if key not in arguments:
+            raise unknown(f"hyperparameter in the sweep of {name}", key, arguments)
+        if isinstance(values, str) or not isinstance(values, Iterable) or not list(values):
+            raise UserError(f"the sweep of {name} gives {key!r} as {values!r}; a list of values was expected")
+    required = [key for key, argument in arguments.items() if argument.default is argument.empty and key not in sweep]
+    if required:
+        raise UserError(f"model {name} has no default for {required[0]!r}, and its sweep does not set it")
+    fixed = {key: argument.default for key, argument in arguments.items()}
+    if "width" in arguments:
+        fixed["width"] = settings.width
+    cells = []
+    for values in itertools.product(*sweep.values()):
+        cell = {**fixed, **dict(zip(sweep, values, strict=True))}
+        for key in cell:
+            if key.endswith("learning_rate") and "width" in arguments:
+                cell[key] = float(f"{cell[key] / settings.width:.6g}")
+        cells.append(cell)
+    return cells
+
+
+def _draw(path: str, cells: list[dict[str, Any]], budget: int | None) -> list[dict[str, Any]]:
+    """The first `budget` cells in a random order of the grid that depends on the model and the cell alone.
+
+    So a larger budget extends a smaller one.
+    """
+    ranked = sorted(cells, key=lambda cell: derive_seed("budget", path, json.dumps(cell, sort_keys=True)))
+    return ranked[:budget]
+
+
+def _run(dataset: Dataset, name: str, cell: dict[str, Any], seed: int, settings: Settings) -> Run:
+    return Run(
+        model=name,
+        path=dotted_path(name),
+        dataset=dataset.name,
+        fingerprint=dataset.fingerprint,
+        image_shape=dataset.image_shape,
+        hyperparameters=cell,
+        seed=seed,
+        code=code_fingerprint(import_model(name)),
+        settings=settings,
+    )
+
+
+def _reference(dataset: Dataset, name: str, settings: Settings) -> Run:
+    return Run(name, name, dataset.name, dataset.fingerprint, dataset.image_shape, {}, 0, "", settings)
+
+
+def _default_name(dataset: str, preset_name: str, models: tuple[str, ...], given: Mapping[str, Any]) -> str:
+    words = [dataset, preset_name]
+    if models != DEFAULT_MODELS:
+        words.append("-".join(name.rpartition(".")[2].lower() for name in models))
+    words += [f"{name}{value:g}" for name, value in sorted(given.items())]
+    return "-".join(words)
+
+
+def describe_study(study: Study) -> list[str]:
+    """What is about to run, in a few lines for a person."""
+    settings, description = study.settings, describe(study.dataset)
+    lines = [
+        f"{study.name}: {study.dataset} ({description.summary})",
+        f"  {settings.iterations} iterations of batch {settings.batch_size}, networks at {settings.width:g} of the paper's width"
+        + ("" if settings.width == 1 else f", learning rates times {1 / settings.width:g}"),
+    ]
+    for name, counts in study.models.items():
+        whole = " (the whole grid)" if counts["configurations"] == counts["grid"] else f" of {counts['grid']}"
+        lines.append(f"  {name}: {counts['configurations']} configurations{whole}, seeds: {settings.seeds}")
+    if settings.width < 1:
+        lines.append("  Narrow networks and a short training: it shows who learns, not the paper's numbers (PRESET=paper does).")
+    return lines

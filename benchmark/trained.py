@@ -1,0 +1,37 @@
+"""A trained model back from a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from benchmark.errors import UserError
+from benchmark.evaluation import evaluation_copy
+from benchmark.gan_module import GANModule
+from benchmark.records import read_json
+from benchmark.study import Run
+from benchmark.trial import build
+
+
+def load(run_folder: str | Path) -> GANModule:
+    """The model of a run as it was evaluated: in eval mode, on the CPU, batch-norm statistics from prior draws.
+
+    Args:
+        run_folder: `results/<study>/runs/<run>`.
+
+    Raises:
+        UserError: if the folder holds no trained model.
+    """
+    folder = Path(run_folder)
+    run = Run.from_json(read_json(folder / "run.json"))
+    if run.is_reference:
+        raise UserError(f"{folder} is the sanity row {run.model!r}: there is no model in it")
+    path = folder / "checkpoint.ckpt"
+    if not path.exists():
+        raise UserError(f"{folder} has no checkpoint: its run has not come so far")
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    module = build(run)
+    module.load_state_dict(checkpoint["state_dict"])
+    module.on_load_checkpoint(checkpoint)
+    return evaluation_copy(module, run.settings.calibration)

@@ -1,0 +1,256 @@
+"""One run from its run.json to its status.json: train, evaluate, write. Runs in a worker process."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from benchmark import pictures
+from benchmark.datasets import Dataset, load_dataset
+from benchmark.errors import Diverged
+from benchmark.evaluation import CompanionCritic, evaluate, generator_of, reference_sampler, training_generator
+from benchmark.gan_module import Chunk, GANModule
+from benchmark.models import import_model
+from benchmark.randomness import derive_seed
+from benchmark.records import RecordFile, Row, read_json, write_atomically, write_json
+from benchmark.study import Run
+
+CHUNK = 10
+"""Iterations of one call of `training_step`: what Lightning costs a step is paid once for so many."""
+CURVE_POINTS = 10
+"""How often losses and learning curves are recorded in a run."""
+CHECKPOINTS = 5
+"""How often a run saves itself."""
+
+Progress = Callable[[int], None]
+
+
+def build(run: Run, model: type | None = None) -> GANModule:
+    """The model of a run with its initial weights, a function of the run's seed."""
+    model = model or import_model(run.path)
+    with torch.random.fork_rng():
+        torch.manual_seed(derive_seed(run.seed, "initial weights"))
+        module: GANModule = model(run.image_shape, **run.hyperparameters)
+    module.seed = run.seed
+    return module
+
+
+def run_trial(folder: Path, device: str, progress: Progress) -> str:
+    """Do one run; returns its status, which is also in its status.json. An exception is a result: `failed`, with error.txt."""
+    run = Run.from_json(read_json(folder / "run.json"))
+    torch.set_num_threads(run.settings.threads)
+    seconds: dict[str, float] = {}
+    status: dict[str, Any] = {"status": "done"}
+    try:
+        dataset = load_dataset(run.dataset)
+        do = _reference_trial if run.is_reference else _model_trial
+        do(folder, run, dataset, torch.device(device), progress, seconds)
+    except Diverged as reason:
+        status = {"status": "diverged", "reason": str(reason)}
+    except Exception as error:
+        write_atomically(folder / "error.txt", traceback.format_exc())
+        status = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+    write_json(folder / "status.json", {**status, "seconds": {key: round(value, 2) for key, value in seconds.items()}})
+    return status["status"]
+
+
+def _model_trial(
+    folder: Path, run: Run, dataset: Dataset, device: torch.device, progress: Progress, seconds: dict[str, float]
+) -> None:
+    settings, records = run.settings, RecordFile(folder / "records.jsonl")
+    checkpoint = folder / "checkpoint.ckpt"
+    module = build(run).to(device)
+    with _timed(seconds, "evaluation"):
+        if not checkpoint.exists():
+            records.path.unlink(missing_ok=True)
+            records.append(evaluate(generator_of(module, settings.calibration), dataset, settings, 0, device))
+    critic = InTrainingCritic(dataset, run, records, device, seconds)
+    recorder = Recorder(records, settings.iterations, progress)
+    keeper = CheckpointKeeper(checkpoint, settings.iterations)
+    with _timed(seconds, "training"):
+        train(module, dataset["train"], run, [recorder, critic, keeper], device, checkpoint if checkpoint.exists() else None)
+    seconds["training"] -= seconds["critic_in_training"]
+    with _timed(seconds, "evaluation"):
+        sampler = generator_of(module, settings.calibration)
+        records.append([critic.companion.score(sampler, module.iteration, "critic_in_training")])
+        records.append(evaluate(sampler, dataset, settings, module.iteration, device))
+        pictures.save_samples(sampler, folder / "samples.png", device)
+        if hasattr(module, "reconstruct"):
+            pictures.save_reconstructions(module, settings.calibration, dataset["test"], folder / "reconstructions.png")
+
+
+def _reference_trial(
+    folder: Path, run: Run, dataset: Dataset, device: torch.device, progress: Progress, seconds: dict[str, float]
+) -> None:
+    """Measure a sanity row as a model is measured, with the same budgets."""
+    settings, records = run.settings, RecordFile(folder / "records.jsonl")
+    records.path.unlink(missing_ok=True)
+    sampler = reference_sampler(run.model, dataset, device)
+    with _timed(seconds, "evaluation"):
+        companion = in_training_companion(dataset, run, device)
+        companion.advance(sampler, companion.critic.budget)
+        progress(settings.iterations // 2)
+        records.append([companion.score(sampler, settings.iterations, "critic_in_training")])
+        records.append(evaluate(sampler, dataset, settings, settings.iterations, device))
+        pictures.save_samples(sampler, folder / "samples.png", device)
+
+
+def train(
+    module: GANModule,
+    pixels: Tensor,
+    run: Run,
+    callbacks: list[pl.Callback],
+    device: torch.device,
+    checkpoint: Path | None = None,
+) -> None:
+    """Train to the run's number of iterations, from the start or from a checkpoint, bit for bit the same."""
+    with _quiet_lightning():
+        _fit(module, pixels, run, callbacks, device, checkpoint)
+
+
+def _fit(
+    module: GANModule, pixels: Tensor, run: Run, callbacks: list[pl.Callback], device: torch.device, checkpoint: Path | None
+) -> None:
+    trainer = pl.Trainer(
+        accelerator="gpu" if device.type == "cuda" else "cpu",
+        devices=1,
+        max_epochs=1,
+        callbacks=callbacks,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    chunks = Chunks(module, pixels.to(device), run.settings.batch_size, run.settings.iterations)
+    trainer.fit(module, chunks, ckpt_path=checkpoint, weights_only=True)
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Lightning announces devices and files at every run; a study has hundreds."""
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="pytorch_lightning")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+class Chunks:
+    """What is left to train, for Lightning's loop: chunks of iterations that end at multiples of CHUNK."""
+
+    def __init__(self, module: GANModule, pixels: Tensor, batch_size: int, iterations: int) -> None:
+        self.module, self.pixels, self.batch_size, self.iterations = module, pixels, batch_size, iterations
+
+    def __iter__(self) -> Iterator[Chunk]:
+        start = self.module.iteration
+        while start < self.iterations:
+            stop = min(start - start % CHUNK + CHUNK, self.iterations)
+            yield Chunk(self.pixels, self.batch_size, stop - start)
+            start = stop
+
+
+def _is_due(iteration: int, iterations: int, times: int) -> bool:
+    """Whether the chunk that ended here is one of `times` evenly spaced ones; the last one is."""
+    spacing = max(CHUNK, iterations // times // CHUNK * CHUNK)
+    return iteration % spacing == 0 or iteration == iterations
+
+
+class Recorder(pl.Callback):
+    """Records the loss terms, tells the progress, and stops a run whose losses are not finite."""
+
+    def __init__(self, records: RecordFile, iterations: int, progress: Progress) -> None:
+        self.records, self.iterations, self.progress = records, iterations, progress
+        self.sums: dict[str, float] = {}
+        self.chunks = 0
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: GANModule, *_: Any) -> None:
+        iteration = pl_module.iteration
+        for name, value in pl_module.take_mean_terms().items():
+            if not abs(value) < float("inf"):
+                raise Diverged(f"loss {name} is {value} by iteration {iteration}")
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        self.chunks += 1
+        self.progress(iteration)
+        if _is_due(iteration, self.iterations, CURVE_POINTS):
+            self.records.append(Row(iteration, f"loss/{name}", value / self.chunks) for name, value in self.sums.items())
+            self.sums, self.chunks = {}, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"sums": self.sums, "chunks": self.chunks, "rows": len(self.records.read())}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.sums, self.chunks = state_dict["sums"], state_dict["chunks"]
+        self.records.rewind(state_dict["rows"])
+
+
+def in_training_companion(dataset: Dataset, run: Run, device: torch.device) -> CompanionCritic:
+    """The critic of a training: one step for each of the model's iterations in its second half (facts of the paper, section 4)."""
+    iterations = run.settings.iterations
+    return CompanionCritic(dataset, run.settings, iterations - iterations // 2, "in training", device, every=CHUNK)
+
+
+class InTrainingCritic(pl.Callback):
+    """Trains the independent critic beside the model from half way on, and records its learning curves."""
+
+    def __init__(
+        self, dataset: Dataset, run: Run, records: RecordFile, device: torch.device, seconds: dict[str, float]
+    ) -> None:
+        self.companion = in_training_companion(dataset, run, device)
+        self.iterations = run.settings.iterations
+        self.calibration = run.settings.calibration
+        self.records, self.seconds = records, seconds
+        seconds["critic_in_training"] = 0.0
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: GANModule, *_: Any) -> None:
+        due = pl_module.iteration - self.iterations // 2 - self.companion.critic.steps
+        if due <= 0:
+            return
+        with _timed(self.seconds, "critic_in_training"):
+            self.companion.advance(training_generator(pl_module), due)
+            if _is_due(pl_module.iteration, self.iterations, CURVE_POINTS):
+                self.records.append(
+                    self.companion.curve(generator_of(pl_module, self.calibration), pl_module.iteration)
+                )
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.companion.critic.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.companion.critic.load_state_dict(state_dict)
+
+
+class CheckpointKeeper(pl.Callback):
+    """Saves the run by its iteration; Lightning's own callback counts optimizer steps, of which it sees none here."""
+
+    def __init__(self, path: Path, iterations: int) -> None:
+        self.path, self.iterations = path, iterations
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: GANModule, *_: Any) -> None:
+        if _is_due(pl_module.iteration, self.iterations, CHECKPOINTS):
+            part = self.path.with_suffix(".part")
+            trainer.save_checkpoint(part)
+            part.replace(self.path)
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], key: str) -> Iterator[None]:
+    """Add the seconds of a block to a table."""
+    start = time.monotonic()
+    try:
+        yield
+    finally:
+        seconds[key] = seconds.get(key, 0.0) + time.monotonic() - start

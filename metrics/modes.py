@@ -1,0 +1,47 @@
+"""Which of the known modes of a data set do samples reach? (ColorMNIST: 10^3 = 1000 digit triples.)
+
+Metz et al. 2016 (arXiv 1611.02163), Srivastava et al. 2017 (arXiv 1705.07761).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def mode_coverage(modes: Tensor, n_modes: int = 1000) -> tuple[int, float]:
+    """How many modes have a sample, and the KL divergence of the samples' modes to the uniform distribution.
+
+    KL(p || uniform) = sum_k p_k log(p_k * n_modes), with p the histogram of `modes`; empty modes add 0.
+
+    Args:
+        modes: (n,) integer ids in [0, n_modes).
+        n_modes: how many modes there are.
+
+    Returns:
+        (covered, kl): covered in [0, n_modes], goal maximize; kl in nats in [0, log n_modes], goal minimize. Bias: n samples
+        of a perfectly uniform model still measure about (n_modes - 1) / (2 n).
+
+    Raises:
+        ValueError: without samples, for ids that are no integers, or for ids out of range.
+    """
+    if modes.numel() == 0:
+        raise ValueError("mode coverage needs at least one sample")
+    if modes.dtype.is_floating_point or modes.dtype.is_complex or modes.dtype == torch.bool:
+        raise ValueError(f"mode ids must be integers, not {modes.dtype}")
+    if modes.min() < 0 or modes.max() >= n_modes:
+        raise ValueError(f"mode ids must lie in [0, {n_modes}), not in [{modes.min()}, {modes.max()}]")
+    counts = torch.bincount(modes.flatten().long(), minlength=n_modes).double()
+    share = counts[counts > 0] / counts.sum()
+    return int((counts > 0).sum()), max(0.0, (share * (share * n_modes).log()).sum().item())
+
+
+def kl_standard_error(modes: Tensor, n_modes: int = 1000) -> float:
+    """Standard error of `mode_coverage`'s kl over redrawing the samples (delta method on the plug-in entropy), in nats."""
+    counts = torch.bincount(modes.flatten().long(), minlength=n_modes).double()
+    share = counts[counts > 0] / counts.sum()
+    surprise = share.log()
+    variance = (share * surprise.square()).sum() - (share * surprise).sum().square()
+    return math.sqrt(max(0.0, variance.item()) / modes.numel())
