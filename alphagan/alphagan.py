@@ -66,9 +66,7 @@ class AlphaGAN(GANModule):
         rates = self.hparams
         encoder = Phase("encoder", [self.encoder], self.encoder_loss, rates.learning_rate)
         generator = Phase("generator", [self.generator], self.generator_loss, rates.learning_rate)
-        discriminator = Phase(
-            "discriminator", [self.discriminator], self.discriminator_loss, rates.discriminator_learning_rate
-        )
+        discriminator = Phase("discriminator", [self.discriminator], self.discriminator_loss, rates.discriminator_learning_rate)
         iteration = [encoder, generator, encoder, generator, discriminator]
         if rates.code_prior == "discriminator":
             iteration.append(

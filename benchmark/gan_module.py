@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
 import torch
@@ -56,6 +56,17 @@ class Phase:
         return list(dict.fromkeys(parameter for network in self.networks for parameter in network.parameters()))
 
 
+@runtime_checkable
+class Autoencoder(Protocol):
+    """What an autoencoding model offers beside `GANModule`'s methods."""
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Images (n, c, h, w) in [-1, 1] to codes (n, latent_dim)."""
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """Images to their reconstructions, both (n, c, h, w) in [-1, 1]."""
+
+
 @dataclass(frozen=True)
 class Chunk:
     """The work of one call of `training_step`."""
@@ -88,7 +99,8 @@ class GANModule(pl.LightningModule):
     sweep: ClassVar[Mapping[str, Sequence[Any]]] = {}
     """The grid of the model's study: constructor argument to values."""
 
-    automatic_optimization = False
+    generator: nn.Module
+    """Latents to images, unless a subclass writes `sample` itself."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,6 +113,11 @@ class GANModule(pl.LightningModule):
         self._outside: torch.Generator | None = None
         self._sums: dict[str, Tensor] = {}
         self._summed_iterations = 0
+
+    @property
+    def hparams(self) -> Any:
+        """The constructor's arguments, by name and as attributes."""
+        return super().hparams
 
     # What a model says.
 
@@ -193,7 +210,7 @@ class GANModule(pl.LightningModule):
 
     @contextmanager
     def _randomness_of(self, update: int) -> Iterator[None]:
-        """Make every draw a function of (seed, iteration, update): our stream, and torch's global ones for layers like dropout."""
+        """Make every draw a function of (seed, iteration, update): ours, and torch's global ones for layers like dropout."""
         seed = derive_seed(self.seed, "train", self.iteration, update)
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):

@@ -40,7 +40,7 @@ def dotted_path(name: str) -> str:
     if name in ALIASES:
         return ALIASES[name]
     if "." not in name:
-        raise unknown("model", name, [*ALIASES, "a dotted path such as mypackage.MyGAN"])
+        raise UserError(f"{unknown('model', name, ALIASES)}, or a dotted path such as mypackage.MyGAN")
     return name
 
 
@@ -91,7 +91,9 @@ def code_fingerprint(model: type) -> str:
 
     Its own module, those of its bases down to `GANModule`, and the shared networks, losses and loop.
     """
-    names = [base.__module__ for base in model.__mro__ if not base.__module__.startswith(("pytorch_lightning", "torch", "builtins"))]
+    names = [
+        base.__module__ for base in model.__mro__ if not base.__module__.startswith(("pytorch_lightning", "torch", "builtins"))
+    ]
     modules = [sys.modules[name] for name in names if name in sys.modules]
     modules += [importlib.import_module(name) for name in SHARED_CODE]
     by_name = {module.__name__: _bare_source(module) for module in modules if getattr(module, "__file__", None)}

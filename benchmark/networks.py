@@ -83,9 +83,7 @@ def generator(image_shape: Sequence[int], latent_dim: int, width: float = 1.0) -
         # What makes the transposed convolution multiply the size by its stride exactly.
         extra = convolution.stride + 2 * convolution.padding - convolution.kernel
         layers.append(
-            nn.ConvTranspose2d(
-                maps, out, convolution.kernel, convolution.stride, convolution.padding, extra, bias=layout.bias
-            )
+            nn.ConvTranspose2d(maps, out, convolution.kernel, convolution.stride, convolution.padding, extra, bias=layout.bias)
         )
         if number < len(inner) - 1:
             layers += [nn.BatchNorm2d(out), nn.ReLU()]
@@ -156,9 +154,7 @@ def _trunk(
     maps = image_shape[0]
     for number, convolution in enumerate(convolutions):
         out = scaled(convolution.maps, width)
-        layers.append(
-            nn.Conv2d(maps, out, convolution.kernel, convolution.stride, convolution.padding, bias=bias)
-        )
+        layers.append(nn.Conv2d(maps, out, convolution.kernel, convolution.stride, convolution.padding, bias=bias))
         if batch_norm and (number > 0 or input_norm):
             layers.append(nn.BatchNorm2d(out))
         layers.append(activation())
@@ -185,17 +181,18 @@ def _innermost(image_shape: Sequence[int], layout: Layout) -> int:
 
 
 def _initialized(network: nn.Sequential) -> nn.Sequential:
-    """DCGAN's initial weights where batch norm sets the scale, He's where nothing does (as in Gulrajani et al. 2017)."""
+    """DCGAN's initial weights where batch norm sets the scale, He's where nothing does (as in Gulrajani et al. 2017).
+
+    Without batch norm the biases keep torch's random start: at 0, a young critic would be homogeneous, f(x / 2) = f(x) / 2.
+    """
     has_norm = any(isinstance(layer, nn.BatchNorm2d) for layer in network)
     for layer in network:
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            if has_norm:
-                nn.init.normal_(layer.weight, 0.0, 0.02)
-            else:
-                nn.init.kaiming_normal_(layer.weight, a=0.2)
+        if isinstance(layer, nn.BatchNorm2d):
+            nn.init.normal_(layer.weight, 1.0, 0.02)
+        elif isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear) and has_norm:
+            nn.init.normal_(layer.weight, 0.0, 0.02)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
-        elif isinstance(layer, nn.BatchNorm2d):
-            nn.init.normal_(layer.weight, 1.0, 0.02)
+        elif isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, a=0.2)
     return network
-

@@ -10,8 +10,8 @@ from PIL import Image
 from torch import Tensor
 from torchvision.utils import make_grid
 
-from benchmark.evaluation import Sampler, draw, evaluation_copy
-from benchmark.gan_module import GANModule
+from benchmark.evaluation import Sampler, draw
+from benchmark.gan_module import Autoencoder
 from benchmark.images import as_images, as_pixels
 from benchmark.randomness import stream
 from benchmark.records import write_atomically
@@ -25,10 +25,9 @@ def save_samples(sampler: Sampler, path: Path, device: torch.device, n: int = 10
     save_grid(images, path)
 
 
-def save_reconstructions(module: GANModule, calibration: int, pixels: Tensor, path: Path, rows: int = 5) -> None:
+def save_reconstructions(twin: Autoencoder, pixels: Tensor, path: Path, device: torch.device, rows: int = 5) -> None:
     """Test images in the odd rows, the model's reconstruction of each right below it."""
-    twin = evaluation_copy(module, calibration)
-    originals = as_images(pixels[: rows * COLUMNS].to(twin.device))
+    originals = as_images(pixels[: rows * COLUMNS].to(device))
     with torch.no_grad():
         reconstructions = twin.reconstruct(originals)
     pairs = zip(originals.split(COLUMNS), reconstructions.split(COLUMNS), strict=True)

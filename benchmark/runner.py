@@ -49,7 +49,9 @@ def resolve_workers(asked: int | None, threads: int) -> int:
     if asked is None:
         return max(1, cores() // threads)
     if asked * threads > cores():
-        raise UserError(f"{asked} workers of {threads} threads need more than this machine's {cores()} cores; WORKERS is at most {cores() // threads}")
+        raise UserError(
+            f"{asked} workers of {threads} threads need more than this machine's {cores()} cores; WORKERS is at most {cores() // threads}"
+        )
     return asked
 
 
@@ -84,7 +86,9 @@ def _claimed(folder: Path) -> Iterator[None]:
     except filelock.Timeout:
         raise UserError(f"another process is working on {folder}; wait for it, or name another STUDY") from None
     except OSError as error:
-        raise UserError(f"cannot write to {folder}: {error.strerror or error}; RESULTS names a folder that can be written") from None
+        raise UserError(
+            f"cannot write to {folder}: {error.strerror or error}; RESULTS names a folder that can be written"
+        ) from None
     try:
         yield
     finally:
@@ -150,7 +154,7 @@ def _work(pending: list[Run], folder: Path, workers: int, device: str) -> None:
                         finished[status] += 1
                         bar.set_postfix({key: finished[key] for key in sorted(finished)})
                         if bar.disable:
-                            print(f"{sum(finished.values()):{width}}/{len(pending)} {worker.run.id}: {status}", file=sys.stderr)
+                            sys.stderr.write(f"{sum(finished.values()):{width}}/{len(pending)} {worker.run.id}: {status}\n")
         except BaseException:
             for worker in active:
                 worker.process.kill()
@@ -190,7 +194,9 @@ def _end(worker: _Worker, folder: Path) -> str:
     if not (run_folder / "status.json").exists():
         code = worker.process.exitcode
         reason = f"killed by signal {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
-        write_json(run_folder / "status.json", {"status": "failed", "reason": f"its process ended early: {reason}", "seconds": {}})
+        write_json(
+            run_folder / "status.json", {"status": "failed", "reason": f"its process ended early: {reason}", "seconds": {}}
+        )
     return _status(folder, worker.run)
 
 

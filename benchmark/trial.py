@@ -18,8 +18,15 @@ from torch import Tensor
 from benchmark import pictures
 from benchmark.datasets import Dataset, load_dataset
 from benchmark.errors import Diverged
-from benchmark.evaluation import CompanionCritic, evaluate, generator_of, reference_sampler, training_generator
-from benchmark.gan_module import Chunk, GANModule
+from benchmark.evaluation import (
+    CompanionCritic,
+    evaluate,
+    evaluation_copy,
+    generator_of,
+    reference_sampler,
+    training_generator,
+)
+from benchmark.gan_module import Autoencoder, Chunk, GANModule
 from benchmark.models import import_model
 from benchmark.randomness import derive_seed
 from benchmark.records import RecordFile, Row, read_json, write_atomically, write_json
@@ -85,8 +92,9 @@ def _model_trial(
         records.append([critic.companion.score(sampler, module.iteration, "critic_in_training")])
         records.append(evaluate(sampler, dataset, settings, module.iteration, device))
         pictures.save_samples(sampler, folder / "samples.png", device)
-        if hasattr(module, "reconstruct"):
-            pictures.save_reconstructions(module, settings.calibration, dataset["test"], folder / "reconstructions.png")
+        twin = evaluation_copy(module, settings.calibration)
+        if isinstance(twin, Autoencoder):
+            pictures.save_reconstructions(twin, dataset["test"], folder / "reconstructions.png", device)
 
 
 def _reference_trial(
@@ -169,7 +177,20 @@ def _is_due(iteration: int, iterations: int, times: int) -> bool:
     return iteration % spacing == 0 or iteration == iterations
 
 
-class Recorder(pl.Callback):
+class _AfterChunk(pl.Callback):
+    """Something that happens after each chunk of iterations."""
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        assert isinstance(pl_module, GANModule)
+        self.after_chunk(trainer, pl_module)
+
+    def after_chunk(self, trainer: pl.Trainer, pl_module: GANModule) -> None:
+        raise NotImplementedError
+
+
+class Recorder(_AfterChunk):
     """Records the loss terms, tells the progress, and stops a run whose losses are not finite."""
 
     def __init__(self, records: RecordFile, iterations: int, progress: Progress) -> None:
@@ -177,7 +198,7 @@ class Recorder(pl.Callback):
         self.sums: dict[str, float] = {}
         self.chunks = 0
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: GANModule, *_: Any) -> None:
+    def after_chunk(self, trainer: pl.Trainer, pl_module: GANModule) -> None:
         iteration = pl_module.iteration
         for name, value in pl_module.take_mean_terms().items():
             if not abs(value) < float("inf"):
@@ -198,33 +219,29 @@ class Recorder(pl.Callback):
 
 
 def in_training_companion(dataset: Dataset, run: Run, device: torch.device) -> CompanionCritic:
-    """The critic of a training: one step for each of the model's iterations in its second half (facts of the paper, section 4)."""
+    """The critic of a training: one step for each of the model's iterations in its second half."""
     iterations = run.settings.iterations
     return CompanionCritic(dataset, run.settings, iterations - iterations // 2, "in training", device, every=CHUNK)
 
 
-class InTrainingCritic(pl.Callback):
+class InTrainingCritic(_AfterChunk):
     """Trains the independent critic beside the model from half way on, and records its learning curves."""
 
-    def __init__(
-        self, dataset: Dataset, run: Run, records: RecordFile, device: torch.device, seconds: dict[str, float]
-    ) -> None:
+    def __init__(self, dataset: Dataset, run: Run, records: RecordFile, device: torch.device, seconds: dict[str, float]) -> None:
         self.companion = in_training_companion(dataset, run, device)
         self.iterations = run.settings.iterations
         self.calibration = run.settings.calibration
         self.records, self.seconds = records, seconds
         seconds["critic_in_training"] = 0.0
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: GANModule, *_: Any) -> None:
+    def after_chunk(self, trainer: pl.Trainer, pl_module: GANModule) -> None:
         due = pl_module.iteration - self.iterations // 2 - self.companion.critic.steps
         if due <= 0:
             return
         with _timed(self.seconds, "critic_in_training"):
             self.companion.advance(training_generator(pl_module), due)
             if _is_due(pl_module.iteration, self.iterations, CURVE_POINTS):
-                self.records.append(
-                    self.companion.curve(generator_of(pl_module, self.calibration), pl_module.iteration)
-                )
+                self.records.append(self.companion.curve(generator_of(pl_module, self.calibration), pl_module.iteration))
 
     def state_dict(self) -> dict[str, Any]:
         return self.companion.critic.state_dict()
@@ -233,13 +250,13 @@ class InTrainingCritic(pl.Callback):
         self.companion.critic.load_state_dict(state_dict)
 
 
-class CheckpointKeeper(pl.Callback):
+class CheckpointKeeper(_AfterChunk):
     """Saves the run by its iteration; Lightning's own callback counts optimizer steps, of which it sees none here."""
 
     def __init__(self, path: Path, iterations: int) -> None:
         self.path, self.iterations = path, iterations
 
-    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: GANModule, *_: Any) -> None:
+    def after_chunk(self, trainer: pl.Trainer, pl_module: GANModule) -> None:
         if _is_due(pl_module.iteration, self.iterations, CHECKPOINTS):
             part = self.path.with_suffix(".part")
             trainer.save_checkpoint(part)

@@ -1,4 +1,4 @@
-"""Which of the known modes of a data set do samples reach? (ColorMNIST: 10^3 = 1000 digit triples.)
+"""How many of the known modes of a data set do samples reach? ColorMNIST has 10^3 = 1000 digit triples.
 
 Metz et al. 2016 (arXiv 1611.02163), Srivastava et al. 2017 (arXiv 1705.07761).
 """

@@ -58,9 +58,7 @@ def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, generator: torc
     scores = critic(between)
     if not scores.requires_grad:  # a critic that ignores its input: the gradient is 0 everywhere
         return torch.ones((), device=real.device, dtype=real.dtype)
-    (gradient,) = torch.autograd.grad(
-        scores.sum(), between, create_graph=True, allow_unused=True, materialize_grads=True
-    )
+    (gradient,) = torch.autograd.grad(scores.sum(), between, create_graph=True, allow_unused=True, materialize_grads=True)
     squared = gradient.flatten(1).square().sum(1)
     flat = squared == 0
     norm = torch.where(flat, 1.0, squared).sqrt().masked_fill(flat, 0.0)

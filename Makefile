@@ -1,0 +1,45 @@
+# Everything works through the project's own environment, which the first command makes.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+RESULTS ?= results
+# What the user sets on the command line becomes the option of the same name; what is not set, the program decides.
+option = $(if $($(1)),--$(2) '$($(1))')
+RUN_OPTIONS = $(call option,DATASET,dataset) $(call option,MODELS,models) $(call option,PRESET,preset) \
+	$(call option,STUDY,study) $(call option,BUDGET,budget) $(call option,SEEDS,seeds) \
+	$(call option,ITERATIONS,iterations) $(call option,WIDTH,width) $(call option,WORKERS,workers) \
+	$(call option,DEVICE,device) $(call option,RESULTS,results)
+
+.PHONY: help bench report test lint check format clean
+help:  ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+bench: $(VENV)/.installed  ## Train the sweep, measure it, write the report (DATASET MODELS PRESET STUDY BUDGET SEEDS ITERATIONS WIDTH WORKERS DEVICE RESULTS)
+	@$(BIN)/python -m benchmark run $(RUN_OPTIONS)
+
+report: $(VENV)/.installed  ## Write the reports again from the records (STUDY RESULTS)
+	@$(BIN)/python -m benchmark report $(STUDY) $(call option,RESULTS,results)
+
+test: $(VENV)/.installed  ## Run the tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed  ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+check: lint test  ## What the continuous integration runs
+
+format: $(VENV)/.installed  ## Put the code into the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## Remove the environment and all caches; results stay
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+$(VENV)/.installed: setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than Python 3.11; name another with PYTHON=…"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@

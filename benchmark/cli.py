@@ -1,0 +1,257 @@
+"""The command line. Heavy imports stay inside the commands, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmark import __version__
+from benchmark.errors import UserError, unknown
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, no_args_is_help=True)
+@click.version_option(__version__, package_name="alphagan-benchmark")
+def cli() -> None:
+    r"""Compare autoencoding GANs: train hyperparameter sweeps, measure them alike, show quartiles.
+
+    \b
+    python -m benchmark run                                  the quick study: four models, minutes on two cores
+    python -m benchmark run --models dcgan,mypackage.MyGAN   your model beside one of ours
+    python -m benchmark check mypackage.MyGAN                does your class keep the contract?
+    python -m benchmark report colormnist-mini-quick         the page again, from the records
+    """
+
+
+def results_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--results, for the commands that read or write there."""
+    return click.option(
+        "--results",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path("results"),
+        show_default=True,
+        envvar="RESULTS",
+        help="Folder of all studies.",
+    )(command)
+
+
+def device_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--device, for the commands that compute."""
+    return click.option("--device", default="auto", show_default=True, help="cpu, cuda, or auto: a GPU where there is one.")(
+        command
+    )
+
+
+@cli.command()
+@click.option("--dataset", default="colormnist-mini", show_default=True, help="Data set; see `datasets`.")
+@click.option("--models", default="alphagan,dcgan,wgan_gp,age", show_default=True, help="Short names or dotted paths, by comma.")
+@click.option("--preset", default="quick", show_default=True, help="quick: minutes on two cores. paper: the paper's study.")
+@click.option("--study", help="Name of the results folder.  [default: data set, preset and what you changed]")
+@click.option("--budget", type=click.IntRange(1), help="Configurations of each model, drawn from its grid; more extends fewer.")
+@click.option("--seeds", type=click.IntRange(1), help="Repeats of each configuration with other seeds.")
+@click.option("--iterations", type=click.IntRange(1), help="Iterations of each run: one pass over a model's phases.")
+@click.option("--width", type=click.FloatRange(0, 4, min_open=True), help="Factor on the networks' hidden feature maps.")
+@click.option("--workers", type=click.IntRange(1), help="Runs at once.  [default: cores / threads of a run]")
+@device_option
+@results_option
+def run(
+    dataset: str, models: str, preset: str, study: str | None, workers: int | None, device: str, results: Path, **overrides: Any
+) -> None:
+    """Train and evaluate a study, then write its report. Started again, it does only what is missing."""
+    from benchmark.datasets import load_dataset
+    from benchmark.runner import resolve_workers, run_study
+    from benchmark.study import describe_study, resolve
+
+    names = [name.strip() for name in models.split(",") if name.strip()]
+    target = _device(device)
+    if study is not None and Path(study).name != study:
+        raise UserError(f"STUDY is a folder's name inside RESULTS, not a path: {study!r}")
+    resolved = resolve(load_dataset(dataset), preset, names, study, **overrides)
+    many = resolve_workers(workers, resolved.settings.threads)
+    _check_models(names)
+    click.echo("\n".join(describe_study(resolved)))
+    click.echo(
+        f"  {len(resolved.runs)} runs in {results / resolved.name}, {many} at once, {resolved.settings.threads} thread each, on {target}"
+    )
+    counts = run_study(resolved, results, many, target)
+    if counts["found"] == len(resolved.runs):
+        click.echo("Nothing to do: all runs of this study were finished before.")
+    click.echo(", ".join(f"{counts[status]} {status}" for status in ("done", "diverged", "failed")))
+    _report(results / resolved.name)
+    if counts["failed"]:
+        click.echo(
+            f"Some runs failed: see error.txt in {results / resolved.name / 'runs'}/*. The same command tries them again.",
+            err=True,
+        )
+        sys.exit(1)
+
+
+@cli.command()
+@click.argument("studies", nargs=-1)
+@results_option
+def report(studies: tuple[str, ...], results: Path) -> None:
+    """Write the pages of STUDIES (all, if none is named) from their records."""
+    from benchmark.report import study_folders
+
+    for folder in study_folders(results, studies):
+        _report(folder)
+
+
+@cli.command()
+@click.argument("studies", nargs=-1)
+@results_option
+def status(studies: tuple[str, ...], results: Path) -> None:
+    """Show how many runs of STUDIES (all, if none is named) have ended how."""
+    from benchmark.records import read_json
+    from benchmark.report import read_runs, status_counts, study_folders
+
+    for folder in study_folders(results, studies):
+        click.echo(folder)
+        for row in status_counts(read_runs(folder, read_json(folder / "study.json"))):
+            click.echo("  " + ", ".join([f"{row.pop('model'):<20}", *(f"{n} {name}" for name, n in row.items() if n)]))
+
+
+@cli.command()
+@click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("-n", "--number", type=click.IntRange(1), default=100, show_default=True, help="How many images.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the latents.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("samples.png"),
+    show_default=True,
+    help="The PNG to write.",
+)
+def sample(run_folder: Path, number: int, seed: int, output: Path) -> None:
+    """Draw images from the trained model of a run, RESULTS/STUDY/runs/RUN, into one PNG."""
+    import torch
+
+    from benchmark.evaluation import draw
+    from benchmark.pictures import save_grid
+    from benchmark.randomness import stream
+    from benchmark.trained import load
+
+    module = load(run_folder)
+    with torch.no_grad():
+        images = torch.cat(list(draw(module.sample, number, stream("sample", seed))))
+    try:
+        save_grid(images, output)
+    except OSError as error:
+        raise UserError(f"cannot write {output}: {error.strerror or error}") from None
+    click.echo(f"{number} samples in {output}")
+
+
+@cli.command()
+@click.argument("model")
+def check(model: str) -> None:
+    """Hold MODEL (a dotted path such as mypackage.MyGAN) against the contract of GANModule."""
+    from benchmark.contract import check_gan_module
+    from benchmark.models import import_model
+
+    check_gan_module(import_model(model), say=click.echo)
+    click.echo(f"{model} keeps the contract.")
+
+
+@cli.command()
+def models() -> None:
+    """List the models that have short names."""
+    from benchmark.models import ALIASES, import_model
+
+    for name, path in ALIASES.items():
+        summary = (import_model(name).__doc__ or "").strip().splitlines()[0]
+        click.echo(f"{name:<12} {path:<30} {summary}")
+    click.echo("Any subclass of benchmark.GANModule can be named by its dotted path.")
+
+
+@cli.command()
+def datasets() -> None:
+    """List the data sets."""
+    from benchmark.datasets import DESCRIPTIONS, SPLITS, load_dataset
+
+    for name in DESCRIPTIONS:
+        data = load_dataset(name)
+        click.echo(f"{name}: {data.description.summary}")
+        click.echo(f"  from {data.description.source}")
+        click.echo(f"  images of {data.image_shape}; " + ", ".join(f"{len(data[split])} {split}" for split in SPLITS))
+        click.echo(f"  fingerprint {data.fingerprint[:12]}")
+
+
+@cli.command("train-evaluator")
+@click.argument("evaluator", metavar="digits")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    required=True,
+    envvar="DATA_DIR",
+    help="Folder that holds torchvision's MNIST/raw.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("digits.pt"),
+    show_default=True,
+    help="Where the weights go.",
+)
+def train_evaluator(evaluator: str, data_dir: Path, output: Path) -> None:
+    """Train the digit classifier that counts ColorMNIST's modes, as the pinned one was trained (minutes on one core).
+
+    It learns from MNIST's training digits without the 5,000 that are in colormnist-mini.
+    """
+    from benchmark.evaluators import train_digits
+
+    if evaluator != "digits":
+        raise unknown("evaluator", evaluator, ["digits"])
+    for line in train_digits(data_dir, output):
+        click.echo(line)
+
+
+def main() -> None:
+    """Run the command line: a user's mistake is one line and exit code 2."""
+    sys.path.insert(0, "")  # a user's own models are found from the folder that they work in
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as request:
+        click.echo(request.ctx.get_help())
+    except click.ClickException as error:
+        _fail(error.format_message())
+    except UserError as error:
+        _fail(str(error))
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("\nStopped. What is finished is kept; the same command goes on.", err=True)
+        sys.exit(130)
+
+
+def _fail(message: str) -> None:
+    click.echo("error: " + " ".join(message.split()), err=True)
+    sys.exit(2)
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name not in ("cpu", "cuda"):
+        raise unknown("device", name, ["auto", "cpu", "cuda"])
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("DEVICE=cuda, but torch sees no GPU here; use DEVICE=cpu")
+    return name
+
+
+def _check_models(names: list[str]) -> None:
+    """Hold models that are not ours against the contract before hours are spent on them; ours are held by the tests."""
+    from benchmark.contract import check_gan_module
+    from benchmark.models import ALIASES, dotted_path, import_model
+
+    for name in names:
+        if dotted_path(name) not in ALIASES.values():
+            check_gan_module(import_model(name))
+
+
+def _report(folder: Path) -> None:
+    from benchmark.report import make_report
+
+    click.echo(f"report: {make_report(folder)}")

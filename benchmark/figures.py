@@ -1,0 +1,176 @@
+"""The static figures, for the page and for papers: seaborn, colour-blind-safe, one colour a model everywhere."""
+
+from __future__ import annotations
+
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from benchmark.measures import Measure
+from benchmark.models import ALIASES
+from benchmark.records import write_atomically
+
+REFERENCES = {"real": "#222222", "noise": "#888888"}
+BEST = 10
+"""How many of the best runs are marked by black circles (Rosca et al. 2017, figure 2)."""
+STYLE: Any = {
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "svg.hashsalt": "alphagan",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+TITLES = {"alphagan": "α-GAN", "alphagan_kl": "α-GAN, empirical KL", "dcgan": "DCGAN", "wgan_gp": "WGAN-GP", "age": "AGE"}
+
+
+def box_plot(values: pd.DataFrame, measure: Measure) -> Figure:
+    """Quartiles of a metric over each model's sweep, all runs as dots, the ten best as black circles, the sanity rows as lines.
+
+    Args:
+        values: columns model, value, run; one row a run.
+        measure: how the metric is read.
+    """
+    runs = values[~values.model.isin(list(REFERENCES)) & values.value.notna()]
+    models = in_order(runs.model)
+    with mpl.rc_context(STYLE):
+        figure, axes = _figure(1.2 + 0.85 * max(2, len(models)), 2.6)
+        if models:
+            sns.boxplot(
+                runs,
+                x="model",
+                y="value",
+                order=models,
+                hue="model",
+                palette=colours(models),
+                legend=False,
+                ax=axes,
+                width=0.55,
+                fliersize=0,
+                linewidth=0.9,
+            )
+            sns.stripplot(runs, x="model", y="value", order=models, color="0.35", size=2.5, jitter=False, ax=axes)
+            axes.set_xticks(range(len(models)), [f"{title(model)}\nn = {(runs.model == model).sum()}" for model in models])
+        real = values.loc[values.model == "real", "value"].median()
+        for position, model in enumerate(models):
+            best = _best(runs[runs.model == model], measure, real)
+            axes.scatter(
+                [position] * len(best), best.value, s=22, facecolors="none", edgecolors="black", linewidths=0.9, zorder=5
+            )
+        _reference_lines(axes, values, runs)
+        axes.set(xlabel="", ylabel=f"{measure.unit}\n({measure.direction})", title=measure.title)
+    return figure
+
+
+def critic_curves(points: pd.DataFrame) -> Figure:
+    """The in-training critic on validation and test images along training, the median over each model's runs.
+
+    Args:
+        points: columns model, iteration, metric ("critic_curve/validation" or "critic_curve/test"), value.
+    """
+    models = in_order(points.model)
+    data = points.assign(split=points.metric.str.removeprefix("critic_curve/"))
+    with mpl.rc_context(STYLE):
+        figure, axes = _figure(4.2, 2.6)
+        sns.lineplot(
+            data,
+            x="iteration",
+            y="value",
+            hue="model",
+            hue_order=models,
+            palette=colours(models),
+            style="split",
+            style_order=["validation", "test"],
+            estimator="median",
+            errorbar=None,
+            marker="o",
+            markersize=3,
+            linewidth=1,
+            ax=axes,
+        )
+        axes.set(ylabel="E[f(samples)] − E[f(images)]", title="The critic on its training images and on test images")
+        handles, labels = axes.get_legend_handles_labels()
+        axes.legend(
+            handles, [title(label) for label in labels], fontsize=6, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5)
+        )
+    return figure
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.add_subplot()
+
+
+def _best(runs: pd.DataFrame, measure: Measure, real: float) -> pd.DataFrame:
+    distance = {"maximize": -runs.value, "minimize": runs.value, "match": (runs.value - real).abs()}[measure.goal]
+    return runs.loc[distance.sort_values(kind="stable").index[:BEST]]
+
+
+def _reference_lines(axes: Axes, values: pd.DataFrame, runs: pd.DataFrame) -> None:
+    """Lines for real images and noise; one far outside the runs is named at the edge instead of flattening the boxes."""
+    spread = runs.value.max() - runs.value.min() if len(runs) else math.inf
+    for name, colour in REFERENCES.items():
+        level = values.loc[values.model == name, "value"].median()
+        if math.isnan(level):
+            continue
+        below, above = level < runs.value.min() - 1.5 * spread, level > runs.value.max() + 1.5 * spread
+        label = {"real": "real images", "noise": "noise"}[name]
+        if below or above:
+            axes.annotate(
+                f"{label}: {level:.3g} {'↓' if below else '↑'}",
+                (0.99, 0.02 if below else 0.98),
+                xycoords="axes fraction",
+                ha="right",
+                va="bottom" if below else "top",
+                color=colour,
+                fontsize=7,
+            )
+        else:
+            axes.axhline(level, color=colour, linestyle="--" if name == "real" else ":", linewidth=1, zorder=0)
+            axes.annotate(
+                label,
+                (1, level),
+                xycoords=("axes fraction", "data"),
+                ha="left",
+                va="center",
+                color=colour,
+                fontsize=7,
+                xytext=(2, 0),
+                textcoords="offset points",
+            )
+
+
+def in_order(models: pd.Series) -> list[str]:
+    """Models as they are always shown: ours first, in the order of the aliases, then others by name."""
+    known = {name: number for number, name in enumerate(ALIASES)}
+    return sorted(models.unique(), key=lambda name: (known.get(name, len(known)), name))
+
+
+def colours(models: list[str]) -> dict[str, tuple[float, float, float]]:
+    """A colour a model: fixed for ours, the next free ones for others."""
+    palette = sns.color_palette("colorblind")
+    fixed = dict(zip(ALIASES, palette, strict=False))
+    others = [name for name in models if name not in fixed]
+    free = palette[len(fixed) :]
+    return {**fixed, **{name: free[number % len(free)] for number, name in enumerate(others)}}
+
+
+def title(model: str) -> str:
+    """A model's name as prose writes it; a user's class without its package."""
+    return TITLES.get(model, model.rpartition(".")[2])
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write path.png for screens and path.svg for papers; the same bytes for the same records."""
+    for suffix, options in (("png", {"dpi": 200}), ("svg", {"metadata": {"Date": None}})):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=suffix, **options)
+        write_atomically(path.with_suffix(f".{suffix}"), buffer.getvalue())

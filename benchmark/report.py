@@ -1,0 +1,320 @@
+"""From records to figures, tables and one page. Reads the results folder only, and works on records made elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+
+from benchmark import figures
+from benchmark.errors import UserError
+from benchmark.measures import MEASURES, Measure
+from benchmark.models import ALIASES
+from benchmark.records import RecordFile, read_json, write_atomically
+
+REFERENCES = ("real", "noise")
+COLUMNS = (
+    "study",
+    "run",
+    "model",
+    "dataset",
+    "seed",
+    "iteration",
+    "status",
+    "metric",
+    "value",
+    "low",
+    "high",
+    "n",
+    "protocol",
+    "hyperparameters",
+)
+
+
+def make_report(folder: Path) -> Path:
+    """Write a study's report from its records.
+
+    Args:
+        folder: results/<study>.
+
+    Returns:
+        The page, results/<study>/report/index.html.
+
+    Raises:
+        UserError: if there is no study, or nothing measured in it yet.
+    """
+    study = read_json(folder / "study.json")
+    runs = read_runs(folder, study)
+    records = read_records(folder, runs)
+    if records.empty:
+        raise UserError(f"{folder} has no records yet: its runs have not come so far")
+    report = folder / "report"
+    (report / "figures").mkdir(parents=True, exist_ok=True)
+    write_atomically(report / "records.csv", records.to_csv(index=False))
+    final = final_values(records, runs)
+    summary = summarize(final, records, runs)
+    write_atomically(report / "summary.csv", summary.to_csv(index=False))
+    sections = [_section(measure, final, summary, report) for measure in MEASURES.values() if _has(final, measure)]
+    page = _template().render(
+        study=study,
+        counts=status_counts(runs),
+        sections=sections,
+        curves=_curves(records, report),
+        galleries=_galleries(folder, final),
+        runs=_run_rows(runs, final),
+        measures=[measure for measure in MEASURES.values() if _has(final, measure)],
+    )
+    write_atomically(report / "index.html", page)
+    return report / "index.html"
+
+
+def read_runs(folder: Path, study: dict[str, Any]) -> pd.DataFrame:
+    """One row a run of the study: run, model, status, reason, seed, iterations, hyperparameters, seconds."""
+    rows = []
+    for name in study["runs"]:
+        run_folder = folder / "runs" / name
+        if not (run_folder / "run.json").exists():
+            rows.append({**study["runs"][name], "run": name, "status": "missing"})
+            continue
+        run = read_json(run_folder / "run.json")
+        status = read_json(run_folder / "status.json") if (run_folder / "status.json").exists() else {"status": "running"}
+        rows.append(
+            {
+                "study": study["study"],
+                "run": name,
+                "model": run["model"],
+                "dataset": run["dataset"],
+                "seed": run["seed"],
+                "iterations": run["settings"]["iterations"],
+                "status": status["status"],
+                "reason": status.get("reason", ""),
+                "hyperparameters": run["hyperparameters"],
+                "seconds": sum(status.get("seconds", {}).values()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def read_records(folder: Path, runs: pd.DataFrame) -> pd.DataFrame:
+    """Every row of every run, tidy, in the study's order: the content of records.csv."""
+    rows = [
+        {
+            "study": run.study,
+            "run": run.run,
+            "model": run.model,
+            "dataset": run.dataset,
+            "seed": run.seed,
+            "iteration": row.iteration,
+            "status": run.status,
+            "metric": row.metric,
+            "value": row.value,
+            "low": row.low,
+            "high": row.high,
+            "n": row.n,
+            "protocol": json.dumps(row.protocol, sort_keys=True),
+            "hyperparameters": json.dumps(run.hyperparameters, sort_keys=True),
+        }
+        for run in runs[runs.status != "missing"].itertuples()
+        for row in RecordFile(folder / "runs" / run.run / "records.jsonl").read()
+    ]
+    records = pd.DataFrame(rows, columns=list(COLUMNS))
+    return records.astype({"value": float, "low": float, "high": float, "n": "Int64"})
+
+
+def final_values(records: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """The values at the end of each run that came to its end."""
+    ends = runs.loc[runs.status == "done", ["run", "iterations"]]
+    joined = records.merge(ends, on="run")
+    return joined[(joined.iteration == joined.iterations) & joined.metric.isin(list(MEASURES))]
+
+
+def summarize(final: pd.DataFrame, records: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """Per model, metric and protocol: how many runs, the best value, the quartiles, and the median before training.
+
+    Runs that diverged or failed have no value and rank worst; a quartile among them is empty.
+    """
+    start = records[records.iteration == 0]
+    rows = []
+    for (metric, protocol), values in final.groupby(["metric", "protocol"], sort=False):
+        measure = MEASURES[str(metric)]
+        reference = values.loc[values.model == "real", "value"].median()
+        for model in [name for name in runs.model.unique() if name in set(values.model)]:
+            mine = runs[runs.model == model]
+            ended = mine[mine.status.isin(["done", "diverged", "failed"])]
+            found = values.loc[values.model == model, "value"].dropna().to_numpy()
+            before = start.loc[(start.model == model) & (start.metric == metric) & (start.protocol == protocol), "value"].dropna()
+            first, middle, third = ranked_quartiles(found, len(ended) - len(found), measure, reference)
+            rows.append(
+                {
+                    "study": mine.study.iloc[0],
+                    "dataset": mine.dataset.iloc[0],
+                    "model": model,
+                    "metric": metric,
+                    "goal": measure.goal,
+                    "runs": len(mine),
+                    **{status: int((mine.status == status).sum()) for status in ("done", "diverged", "failed")},
+                    "n": len(found),
+                    "best": best_first(found, measure, reference)[0] if len(found) else None,
+                    "quartile_1": first,
+                    "median": middle,
+                    "quartile_3": third,
+                    "iqr": None if first is None or third is None else third - first,
+                    "median_before_training": before.median() if len(before) else None,
+                    "protocol": protocol,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def best_first(values: np.ndarray, measure: Measure, reference: float) -> np.ndarray:
+    """Values from the best to the worst by the metric's goal; `match` is nearest to the reference."""
+    key = {"maximize": -values, "minimize": values, "match": np.abs(values - reference)}[measure.goal]
+    return values[np.argsort(key, kind="stable")]
+
+
+def ranked_quartiles(
+    values: np.ndarray, without: int, measure: Measure, reference: float
+) -> tuple[float | None, float | None, float | None]:
+    """Lower quartile, median and upper quartile of a sweep in which `without` runs have no value and rank worst.
+
+    Interpolated linearly between neighbours in rank, as numpy does; None where a neighbour is a run without a value.
+    """
+    ordered = [float(value) for value in best_first(values, measure, reference)]
+    ranked: list[float | None] = [*ordered, *[None] * without]
+    if not ranked:
+        return None, None, None
+    quartiles = []
+    for share in (0.25, 0.5, 0.75):
+        position = share * (len(ranked) - 1)
+        low, part = int(position), position % 1
+        a, b = ranked[low], ranked[min(low + 1, len(ranked) - 1)]
+        quartiles.append(a if part == 0 or a is None else None if b is None else a + (b - a) * part)
+    if measure.goal == "maximize":  # rank 1 is the largest value
+        quartiles.reverse()
+    return quartiles[0], quartiles[1], quartiles[2]
+
+
+def status_counts(runs: pd.DataFrame) -> list[dict[str, Any]]:
+    """How many runs of each model ended how, in the study's order."""
+    statuses = ("done", "diverged", "failed", "running", "missing")
+    models = [model for model in runs.model.unique() if model not in REFERENCES]
+    return [
+        {"model": model, **{s: int(((runs.model == model) & (runs.status == s)).sum()) for s in statuses}} for model in models
+    ]
+
+
+def _has(final: pd.DataFrame, measure: Measure) -> bool:
+    return bool((final.metric == measure.metric).any())
+
+
+def _section(measure: Measure, final: pd.DataFrame, summary: pd.DataFrame, report: Path) -> dict[str, Any]:
+    """One metric: a figure for each of its protocols, and its rows of the summary."""
+    mine = final[(final.metric == measure.metric)]
+    parts = []
+    for number, protocol in enumerate(mine.protocol.unique()):
+        name = measure.metric + (f"_{number + 1}" if number else "")
+        values = mine[mine.protocol == protocol]
+        figures.save(figures.box_plot(values, measure), report / "figures" / name)
+        rows = summary[(summary.metric == measure.metric) & (summary.protocol == protocol)]
+        parts.append(
+            {
+                "image": _embed(report / "figures" / f"{name}.png"),
+                "protocol": json.loads(protocol),
+                "sentence": sentence(rows, measure),
+                "rows": rows.astype(object).where(rows.notna(), None).to_dict("records"),
+            }
+        )
+    return {"measure": measure, "parts": parts}
+
+
+def sentence(rows: pd.DataFrame, measure: Measure) -> str:
+    """What a box plot shows, in words, from its numbers."""
+    models = rows[~rows.model.isin(REFERENCES) & rows["median"].notna()]
+    if models.empty:
+        return "No model has a median here: too few runs came to their end."
+    middle = models.set_index("model")["median"]
+    reference = rows.loc[rows.model == "real", "median"]
+    ordered = best_first(middle.to_numpy(), measure, reference.iloc[0] if len(reference) else np.nan)
+    names = [str(middle.index[middle == value][0]) for value in (ordered[0], ordered[-1])]
+    text = f"By the median over its configurations {names[0]} is best here ({ordered[0]:.3g})"
+    if len(middle) > 1:
+        text += f" and {names[1]} is last ({ordered[-1]:.3g})"
+    for name in REFERENCES:
+        value = rows.loc[rows.model == name, "median"]
+        if len(value):
+            text += f"; {'real images score' if name == 'real' else 'noise scores'} {value.iloc[0]:.3g}"
+    smallest = int(models.n.min())
+    return f"{text}. Each box holds {smallest} to {int(models.n.max())} runs: a sweep over hyperparameters, not repeated seeds."
+
+
+def _curves(records: pd.DataFrame, report: Path) -> list[dict[str, str]]:
+    """Learning curves of the in-training critics (the paper's figure 13)."""
+    points = records[records.metric.str.startswith("critic_curve/") & records.value.notna()]
+    if points.empty:
+        return []
+    figures.save(figures.critic_curves(points), report / "figures" / "critic_curves")
+    return [{"image": _embed(report / "figures" / "critic_curves.png")}]
+
+
+def _galleries(folder: Path, final: pd.DataFrame) -> list[dict[str, str]]:
+    """Samples and reconstructions of each model's best run by the post-hoc critic."""
+    galleries = []
+    values = final[(final.metric == "critic") & final.value.notna()]
+    order = {name: number for number, name in enumerate([*ALIASES])}
+    for model in sorted(values.model.unique(), key=lambda name: (name in REFERENCES, order.get(name, len(order)), name)):
+        best = values[values.model == model].sort_values("value", ascending=False, kind="stable").iloc[0]
+        for kind in ("samples", "reconstructions"):
+            picture = folder / "runs" / best.run / f"{kind}.png"
+            if picture.exists():
+                galleries.append({"model": model, "kind": kind, "run": best.run, "image": _embed(picture)})
+    return galleries
+
+
+def _run_rows(runs: pd.DataFrame, final: pd.DataFrame) -> list[dict[str, Any]]:
+    table = final.pivot_table(index="run", columns="metric", values="value", aggfunc="first")
+    rows = []
+    for run in runs.to_dict("records"):
+        values = table.loc[run["run"]].dropna().to_dict() if run["run"] in table.index else {}
+        rows.append({**run, "values": values})
+    return rows
+
+
+def _embed(picture: Path) -> str:
+    return "data:image/png;base64," + base64.b64encode(picture.read_bytes()).decode()
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("benchmark"), autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.filters["number"] = lambda value: "–" if value is None or value != value else f"{value:.4g}"
+    environment.filters["settings"] = lambda values: ", ".join(
+        f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in values.items()
+    )
+    return environment.get_template("report.html")
+
+
+def study_folders(results: Path, names: Sequence[str]) -> list[Path]:
+    """The folders of studies given by name or by path; all of them if none is given.
+
+    Raises:
+        UserError: for a study that is not there.
+    """
+    from benchmark.errors import unknown
+
+    found = sorted(path.parent for path in results.glob("*/study.json"))
+    if not names:
+        if not found:
+            raise UserError(f"there is no study in {results} yet: `make bench` makes one")
+        return found
+    folders = []
+    for name in names:
+        candidates = [path for path in (results / name, Path(name)) if (path / "study.json").exists()]
+        if not candidates:
+            raise unknown("study", name, [path.name for path in found] or ["none"])
+        folders.append(candidates[0])
+    return folders

@@ -1,0 +1,146 @@
+import pytest
+import torch
+
+from baselines import AGE, DCGAN, WGANGP
+from benchmark import losses
+from tests.support import SHAPE, iterate
+
+IMAGES = torch.rand(16, *SHAPE, generator=torch.Generator().manual_seed(0)) * 2 - 1
+LATENTS = 64
+
+
+def build(model, **options):
+    torch.manual_seed(0)
+    return model(SHAPE, latent_dim=6, width=0.125, **options)
+
+
+def step(module, network: str, loss: str, term: str, rate: float = 1e-3) -> None:
+    parameters = list(getattr(module, network).parameters())
+    module._inside = torch.Generator().manual_seed(1)  # the latents of a phase
+    gradients = torch.autograd.grad(getattr(module, loss)(IMAGES)[term], parameters, allow_unused=True, materialize_grads=True)
+    module._inside = None
+    with torch.no_grad():
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter -= rate * gradient
+
+
+def samples(module):
+    return module.sample(LATENTS, torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize(
+    ("model", "network", "loss", "term", "on_real", "sign"),
+    [
+        (DCGAN, "generator", "generator_loss", "adversarial", False, 1),
+        (DCGAN, "discriminator", "discriminator_loss", "real", True, 1),
+        (DCGAN, "discriminator", "discriminator_loss", "sample", False, -1),
+        (WGANGP, "generator", "generator_loss", "adversarial", False, 1),
+    ],
+)
+def test_direction_of_logits_and_scores(model, network, loss, term, on_real, sign):
+    module = build(model)
+    judge = module.critic if model is WGANGP else module.discriminator
+
+    def judged() -> float:
+        return judge(IMAGES if on_real else samples(module)).mean().item()
+
+    before = judged()
+    step(module, network, loss, term)
+    assert (judged() - before) * sign > 0
+
+
+def test_the_critic_raises_real_above_samples():
+    module = build(WGANGP)
+
+    def difference() -> float:
+        return (module.critic(IMAGES).mean() - module.critic(samples(module)).mean()).item()
+
+    before = difference()
+    step(module, "critic", "critic_loss", "wasserstein", 1e-4)
+    assert difference() > before
+
+
+def test_the_penalty_has_its_weight():
+    light, heavy = build(WGANGP, penalty_weight=1.0), build(WGANGP, penalty_weight=10.0)
+    for module in (light, heavy):
+        module._inside = torch.Generator().manual_seed(0)
+    assert heavy.critic_loss(IMAGES)["gradient_penalty"].item() == pytest.approx(
+        10 * light.critic_loss(IMAGES)["gradient_penalty"].item(), rel=1e-5
+    )
+
+
+def test_the_critic_has_no_batch_norm():
+    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in build(WGANGP).critic)
+
+
+def test_dcgans_losses_are_those_of_the_standard_gan():
+    module = build(DCGAN)
+    module._inside = torch.Generator().manual_seed(0)
+    value = module.discriminator_loss(IMAGES)["real"].item()
+    d = module.discriminator(IMAGES).sigmoid()
+    assert value == pytest.approx(-d.log().mean().item(), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("model", "order", "steps"),
+    [
+        (DCGAN, ["generator"] * 2 + ["discriminator"], [6, 3]),
+        (WGANGP, ["critic"] * 5 + ["generator"], [15, 3]),
+        (AGE, ["encoder"] + ["generator"] * 2, [3, 6]),
+    ],
+)
+def test_updates_and_their_order(model, order, steps):
+    module = build(model)
+    assert [phase.name for phase in module.schedule().updates] == order
+    optimizers = iterate(module, 3)
+    assert [{int(state["step"]) for state in o.state.values()} for o in optimizers] == [{n} for n in steps]
+
+
+def test_age_on_celeba_takes_three_generator_updates_by_an_argument():
+    assert [phase.name for phase in build(AGE, generator_updates=3).schedule().updates] == ["encoder"] + ["generator"] * 3
+
+
+def test_ages_latents_and_codes_lie_on_the_unit_sphere():
+    module = build(AGE)
+    for codes in (module.prior(50), module.encode(IMAGES)):
+        assert torch.allclose(codes.norm(dim=1), torch.ones(len(codes)), atol=1e-5)
+
+
+def divergence_of_samples(module) -> float:
+    return module.divergence(module.encode(samples(module))).item()
+
+
+def divergence_of_images(module) -> float:
+    return module.divergence(module.encode(IMAGES)).item()
+
+
+@pytest.mark.parametrize(
+    ("network", "loss", "term", "measured", "sign"),
+    [
+        ("encoder", "encoder_loss", "real", divergence_of_images, -1),
+        ("encoder", "encoder_loss", "sample", divergence_of_samples, 1),
+        ("generator", "generator_loss", "sample", divergence_of_samples, -1),
+    ],
+)
+def test_age_encoder_and_generator_pull_the_samples_codes_apart(network, loss, term, measured, sign):
+    module = build(AGE)
+    before = measured(module)
+    step(module, network, loss, term)
+    assert (measured(module) - before) * sign > 0
+
+
+def test_age_reconstructs_images_by_the_encoder_and_codes_by_the_generator():
+    module = build(AGE)
+    assert "code" not in module.encoder_loss(IMAGES)
+    assert "reconstruction" not in module.generator_loss(IMAGES)
+    error = losses.l1(IMAGES, module.reconstruct(IMAGES)).item()
+    assert module.encoder_loss(IMAGES)["reconstruction"].item() == pytest.approx(10 * error, rel=1e-4)
+
+
+def test_ages_code_term_is_the_weighted_mean_of_one_minus_cosine():
+    module = build(AGE, code_weight=4.0)
+    module._inside = torch.Generator().manual_seed(3)
+    value = module.generator_loss(IMAGES)["code"].item()
+    latents = module.prior(len(IMAGES), torch.Generator().manual_seed(3))
+    codes = module.encode(module.generator(latents))
+    assert value == pytest.approx(4 * (1 - (codes * latents).sum(1)).mean().item(), rel=1e-4)

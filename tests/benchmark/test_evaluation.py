@@ -1,0 +1,124 @@
+import copy
+
+import torch
+from torch import nn
+
+from alphagan import AlphaGAN
+from baselines import DCGAN
+from benchmark.datasets import load_dataset
+from benchmark.evaluation import (
+    CompanionCritic,
+    evaluate,
+    evaluation_copy,
+    generator_of,
+    reference_sampler,
+    training_generator,
+)
+from benchmark.randomness import stream
+from benchmark.trial import InTrainingCritic, train
+from tests.support import SETTINGS, SHAPE, iterate, make_run
+
+CPU = torch.device("cpu")
+
+
+def small(model=DCGAN):
+    torch.manual_seed(0)
+    module = model(SHAPE, latent_dim=4, width=0.125)
+    iterate(module, 3)
+    return module
+
+
+def test_the_copys_batch_norm_statistics_are_those_of_prior_draws():
+    module = small()
+    twin = evaluation_copy(module, 1000)
+    first = next(layer for layer in twin.generator if isinstance(layer, nn.BatchNorm2d))
+    batches = []
+    position = list(twin.generator).index(first)
+    source = stream("evaluation", "batch norm")
+    with torch.no_grad():
+        for _ in range(2):
+            batches.append(twin.generator[:position](twin.prior(500, source)))
+    means = torch.stack([batch.mean((0, 2, 3)) for batch in batches]).mean(0)
+    assert torch.allclose(first.running_mean, means, atol=1e-5)
+
+
+def test_the_original_and_networks_that_do_not_sample_stay_as_they_are():
+    module = small(AlphaGAN)
+    before = copy.deepcopy(module.state_dict())
+    twin = evaluation_copy(module, 100)
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    assert module.training
+    assert not twin.training
+    for name, value in twin.state_dict().items():
+        if not name.startswith("generator") or "running" not in name:
+            assert torch.equal(value, before[name]) or "num_batches" in name, name
+
+
+def test_samples_of_the_copy_do_not_depend_on_the_batch():
+    sampler = generator_of(small(), 100)
+    whole = sampler(8, torch.Generator().manual_seed(0))
+    source = torch.Generator().manual_seed(0)
+    parts = torch.cat([sampler(8, source)])
+    assert torch.equal(whole, parts)
+
+
+def test_the_critic_beside_a_training_does_not_touch_it():
+    """Same generator, bit for bit, with the independent critic and without."""
+    dataset, run = load_dataset("colormnist-mini"), make_run(iterations=24)
+    states = []
+    for critic in (False, True):
+        torch.manual_seed(0)
+        module = DCGAN(SHAPE, latent_dim=4, width=0.125)
+        companion = [InTrainingCritic(dataset, run, _Rows(), CPU, {})] if critic else []
+        train(module, dataset["train"], run, companion, CPU)
+        states.append(module.state_dict())
+    assert companion[0].companion.critic.steps == 12
+    for name, value in states[0].items():
+        assert torch.equal(value, states[1][name]), name
+
+
+class _Rows:
+    def append(self, rows):
+        list(rows)
+
+
+def test_the_training_generator_moves_no_statistics_and_no_stream():
+    module = small()
+    before = copy.deepcopy(module.state_dict())
+    state = torch.random.get_rng_state()
+    training_generator(module)(4, torch.Generator().manual_seed(0))
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    assert all(layer.track_running_stats for layer in module.modules() if isinstance(layer, nn.BatchNorm2d))
+
+
+def test_a_critic_short_of_its_budget_is_not_available_never_near_zero():
+    dataset = load_dataset("colormnist-mini")
+    companion = CompanionCritic(dataset, SETTINGS, 5, "post-hoc", CPU)
+    sampler = reference_sampler("noise", dataset, CPU)
+    companion.advance(sampler, 4)
+    row = companion.score(sampler, 1, "critic")
+    assert row.value is None
+    assert "4 of its 5" in row.protocol["not_available"]
+    companion.advance(sampler, 1)
+    assert companion.score(sampler, 1, "critic").value is not None
+
+
+def test_rows_repeat_and_say_how_they_were_measured():
+    dataset = load_dataset("colormnist-mini")
+    sampler = generator_of(small(), 100)
+    first, second = (evaluate(sampler, dataset, SETTINGS, 3, CPU) for _ in range(2))
+    assert first == second
+    assert [row.metric for row in first] == ["mode_kl", "modes_covered", "recognised_share", "recognised_modes", "critic"]
+    assert all(row.protocol and row.n and row.iteration == 3 for row in first)
+
+
+def test_the_sanity_rows_draw_training_images_and_noise():
+    dataset = load_dataset("colormnist-mini")
+    real = reference_sampler("real", dataset, CPU)(3, torch.Generator().manual_seed(0))
+    train_images = {image.numpy().tobytes() for image in dataset["train"]}
+    assert all(((image + 1) * 127.5).round().byte().numpy().tobytes() in train_images for image in real)
+    noise = reference_sampler("noise", dataset, CPU)(50, torch.Generator().manual_seed(0))
+    assert noise.min() < -0.99
+    assert noise.max() > 0.99
+    assert abs(noise.mean().item()) < 0.02

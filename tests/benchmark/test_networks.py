@@ -1,0 +1,66 @@
+import pytest
+import torch
+from torch import nn
+
+from benchmark import networks
+from benchmark.errors import UserError
+
+
+def count(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+@pytest.mark.parametrize(("latent_dim", "expected"), [(10, 190_787), (50, 316_227), (75, 394_627)])
+def test_generator_of_table_4(latent_dim, expected):
+    assert count(networks.generator((3, 28, 28), latent_dim)) == expected
+
+
+@pytest.mark.parametrize(("size", "generator", "discriminator", "encoder"), [(32, 1_183_616, 663_296, 1_183_488), (64, 3_806_080, 2_765_568, 3_805_952)])
+def test_dcgan_sizes(size, generator, discriminator, encoder):
+    shape = (3, size, size)
+    assert count(networks.generator(shape, 128)) == generator
+    assert count(networks.discriminator(shape)) == discriminator
+    assert count(networks.encoder(shape, 128)) == encoder
+
+
+def test_discriminator_of_table_3():
+    convolutions = [layer for layer in networks.discriminator((3, 28, 28)) if isinstance(layer, nn.Conv2d)]
+    assert [layer.out_channels for layer in convolutions] == [8, 16, 32, 64, 64]
+    assert [layer.stride[0] for layer in convolutions] == [2, 1, 2, 1, 2]
+    assert {layer.kernel_size for layer in convolutions} == {(5, 5)}
+
+
+def test_code_discriminator_has_three_hidden_layers_of_750_without_batch_norm():
+    network = networks.code_discriminator(128)
+    assert count(network) == 1_224_001
+    assert not any(isinstance(layer, nn.BatchNorm1d) for layer in network)
+
+
+@pytest.mark.parametrize("width", [0.125, 0.25, 1.0])
+@pytest.mark.parametrize("shape", [(3, 28, 28), (1, 28, 28), (3, 32, 32), (3, 64, 64), (3, 128, 128)])
+def test_shapes_and_ranges(shape, width):
+    images = networks.generator(shape, 7, width)(torch.randn(2, 7))
+    assert images.shape == (2, *shape)
+    assert images.abs().max() <= 1
+    assert networks.encoder(shape, 7, width)(images).shape == (2, 7)
+    assert networks.discriminator(shape, width)(images).shape == (2,)
+    assert networks.discriminator(shape, width, batch_norm=False)(images).shape == (2,)
+    assert networks.discriminator(shape, width, outputs=5)(images).shape == (2, 5)
+
+
+def test_width_scales_every_hidden_map_and_nothing_else():
+    full, half = networks.discriminator((3, 32, 32)), networks.discriminator((3, 32, 32), width=0.5)
+    maps = [[layer.out_channels for layer in network if isinstance(layer, nn.Conv2d)] for network in (full, half)]
+    assert maps == [[64, 128, 256, 1], [32, 64, 128, 1]]
+
+
+def test_a_network_without_batch_norm_scores_each_image_alone():
+    network = networks.discriminator((3, 28, 28), 0.25, batch_norm=False)
+    images = torch.randn(4, 3, 28, 28)
+    assert torch.allclose(network(images)[:1], network(images[:1]), atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(3, 30, 30), (3, 32, 64), (3, 8, 8)])
+def test_a_size_without_networks_is_named(shape):
+    with pytest.raises(UserError, match=f"{shape[1]}x{shape[2]}"):
+        networks.generator(shape, 8)

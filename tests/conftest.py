@@ -1,0 +1,9 @@
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def _one_thread_and_a_known_global_state():
+    """Sums differ between one thread and two; and no test may lean on another's draws."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)

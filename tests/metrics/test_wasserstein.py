@@ -1,0 +1,158 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from benchmark import networks
+from benchmark.datasets import load_dataset
+from benchmark.images import as_images
+from metrics.wasserstein import CriticNotReady, WassersteinCritic, critic_loss, gradient_penalty
+
+
+def images(n: int, seed: int, **options) -> torch.Tensor:
+    return torch.rand(n, 3, 4, 4, generator=torch.Generator().manual_seed(seed), **options) * 2 - 1
+
+
+def test_critic_loss_is_the_difference_of_mean_scores():
+    def critic(x: torch.Tensor) -> torch.Tensor:
+        return x.flatten(1).sum(1)
+
+    real, fake = torch.full((2, 1, 2, 2), 0.5), torch.full((4, 1, 2, 2), -0.25)
+    assert critic_loss(critic, real, fake).item() == pytest.approx(-1.0 - 2.0)
+
+
+def test_penalty_of_a_linear_critic_by_hand():
+    weight = torch.zeros(48)
+    weight[:2] = torch.tensor([3.0, 4.0])  # norm 5 everywhere
+    penalty = gradient_penalty(lambda x: x.flatten(1) @ weight, images(8, 0), images(8, 1))
+    assert penalty.item() == pytest.approx(16.0, rel=1e-6)
+
+
+def test_penalty_equals_a_float64_reference_sample_by_sample():
+    network = nn.Sequential(nn.Flatten(), nn.Linear(48, 16), nn.Tanh(), nn.Linear(16, 1), nn.Flatten(0)).double()
+    real, fake = images(5, 0, dtype=torch.float64), images(5, 1, dtype=torch.float64)
+    ours = gradient_penalty(network, real, fake, torch.Generator().manual_seed(7))
+    weights = torch.rand((5, 1, 1, 1), generator=torch.Generator().manual_seed(7), dtype=torch.float64)
+    reference = 0.0
+    for real_one, fake_one, weight in zip(real, fake, weights, strict=True):
+        point = real_one + weight * (fake_one - real_one)
+        jacobian = torch.autograd.functional.jacobian(lambda x: network(x[None])[0], point)
+        reference += (jacobian.norm().item() - 1) ** 2 / 5
+    assert ours.item() == pytest.approx(reference, rel=1e-12)
+
+
+def test_penalty_points_lie_between_real_and_fake_one_weight_a_pair():
+    seen = []
+    real, fake = torch.zeros(64, 1, 2, 2), torch.ones(64, 1, 2, 2)
+    gradient_penalty(lambda x: seen.append(x.detach()) or x.flatten(1).sum(1), real, fake)
+    points = seen[0].flatten(1)
+    assert torch.equal(points.amin(1), points.amax(1))
+    assert points.min() >= 0
+    assert points.max() <= 1
+    assert points[:, 0].std() > 0.2
+
+
+@pytest.mark.parametrize("kind", ["constant", "flat"])
+def test_gradients_are_finite_where_the_critic_is_flat(kind):
+    scale = torch.zeros((), requires_grad=True)
+    if kind == "constant":
+        penalty = gradient_penalty(lambda x: torch.zeros(len(x)) + scale, images(4, 0), images(4, 1))
+    else:  # depends on x, but with gradient 0
+        penalty = gradient_penalty(lambda x: scale * x.flatten(1).sum(1), images(4, 0), images(4, 1))
+    assert penalty.item() == 1
+    if kind == "flat":
+        (gradient,) = torch.autograd.grad(penalty, scale)
+        assert torch.isfinite(gradient)
+
+
+def test_penalty_refuses_images_that_do_not_pair_up():
+    with pytest.raises(ValueError, match="pair up"):
+        gradient_penalty(lambda x: x.sum((1, 2, 3)), images(4, 0), images(3, 1))
+
+
+def test_a_critic_with_batch_norm_is_refused():
+    with pytest.raises(ValueError, match="batch norm"):
+        WassersteinCritic(networks.discriminator((3, 28, 28), 0.125), 1)
+
+
+def trained_critic(fake, steps: int = 100, budget: int = 100) -> WassersteinCritic:
+    """A critic on real validation digits, at the budget of the quick preset."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = networks.discriminator((3, 28, 28), 0.25, batch_norm=False)
+    source = torch.Generator().manual_seed(0)
+    critic = WassersteinCritic(network, budget, generator=source)
+    validation = load_dataset("colormnist-mini")["validation"]
+    for _ in range(steps):
+        chosen = torch.randint(len(validation), (64,), generator=source)
+        critic.step(as_images(validation[chosen]), fake(64))
+    return critic
+
+
+def noise(n: int) -> torch.Tensor:
+    return torch.rand(n, 3, 28, 28, generator=torch.Generator().manual_seed(n)) * 2 - 1
+
+
+def test_noise_is_at_least_ten_resampling_errors_from_real_digits():
+    critic = trained_critic(noise)
+    test = as_images(load_dataset("colormnist-mini")["test"][:1000])
+    result = critic.value([noise(1000)], test.split(500))
+    assert result.n == 1000
+    assert result.value < -10 * result.standard_error
+    low, high = result.interval
+    assert low < result.value < high
+
+
+def test_the_standard_error_is_that_of_redrawing_the_images():
+    critic = trained_critic(noise, steps=10, budget=10)
+    pixels = load_dataset("colormnist-mini")["test"]
+    fakes = noise(2000)
+    errors, values = [], []
+    for part in range(20):
+        real = as_images(pixels[part * 100 : part * 100 + 100])
+        result = critic.value([fakes[part * 100 : part * 100 + 100]], [real])
+        errors.append(result.standard_error)
+        values.append(result.value)
+    spread = torch.tensor(values).std().item()
+    assert sum(errors) / 20 == pytest.approx(spread, rel=0.5)  # 20 draws know a spread to about 16 %
+
+
+def test_no_value_before_the_budget_is_spent():
+    critic = trained_critic(noise, steps=2, budget=3)
+    with pytest.raises(CriticNotReady, match="2 of its 3"):
+        critic.value([noise(4)], [noise(4)])
+
+
+def test_a_saved_critic_goes_on_as_if_nothing_had_happened():
+    def source(steps):
+        return ((images28(step), images28(step + 100)) for step in range(steps, 10))
+
+    def images28(seed):
+        return torch.rand(8, 3, 28, 28, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+    whole = trained_critic(noise, steps=0, budget=4)
+    half = trained_critic(noise, steps=0, budget=4)
+    whole.generator = half.generator = None
+    for critic, steps in ((whole, 4), (half, 2)):
+        torch.manual_seed(0)
+        for real, fake in list(source(0))[:steps]:
+            critic.step(real, fake)
+    state_of_torch = torch.random.get_rng_state()
+    resumed = trained_critic(noise, steps=0, budget=4)
+    resumed.load_state_dict(half.state_dict())
+    resumed.generator = None
+    torch.random.set_rng_state(state_of_torch)
+    resumed.train(source(2))
+    assert resumed.steps == 4
+    for ours, theirs in zip(whole.network.parameters(), resumed.network.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_f_of_zero_is_not_zero_so_the_critic_is_not_homogeneous():
+    critic = trained_critic(noise, steps=5, budget=5)
+    with torch.no_grad():
+        x = noise(2)
+        assert not torch.allclose(critic.network(x / 2), critic.network(x) / 2, rtol=1e-2)
+        assert critic.network(torch.zeros(1, 3, 28, 28)).item() != 0
+    assert math.isfinite(critic.value([noise(8)], [noise(8)]).value)

@@ -1,0 +1,67 @@
+"""Small models and runs that several tests use."""
+
+from dataclasses import asdict
+
+import torch
+from torch import nn
+
+from benchmark.gan_module import Chunk, GANModule, Phase
+from benchmark.study import Run, Settings
+
+SHAPE = (3, 28, 28)
+PIXELS = torch.randint(256, (64, *SHAPE), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+
+SETTINGS = Settings(
+    iterations=4,
+    width=0.125,
+    budget=1,
+    seeds=1,
+    batch_size=8,
+    threads=1,
+    calibration=16,
+    samples=16,
+    critic_steps=2,
+    critic_images=16,
+    critic_width=0.125,
+)
+
+
+def make_run(path: str = "baselines.DCGAN", iterations: int = 4, **hyperparameters) -> Run:
+    settings = Settings(**{**asdict(SETTINGS), "iterations": iterations})
+    values = {"latent_dim": 4, "width": 0.125, **hyperparameters}
+    return Run(path, path, "colormnist-mini", "", SHAPE, values, 0, "", settings)
+
+
+def iterate(module: GANModule, iterations: int = 1, pixels: torch.Tensor = PIXELS) -> list[torch.optim.Optimizer]:
+    """Train without a trainer; returns the optimizers."""
+    optimizers = module.configure_optimizers()
+    by_phase = dict(zip(module.schedule().phases, optimizers, strict=True))
+    for _ in range(iterations):
+        module._iterate(Chunk(pixels, 8, 1), by_phase)
+    return optimizers
+
+
+class Tiny(GANModule):
+    """Two linear players, in which everything can be followed by hand."""
+
+    sweep = {"learning_rate": (1e-3, 1e-2)}
+
+    def __init__(self, image_shape, latent_dim=4, learning_rate=1e-2, width=1.0):
+        super().__init__()
+        numbers = image_shape[0] * image_shape[1] * image_shape[2]
+        self.generator = nn.Sequential(nn.Linear(latent_dim, numbers), nn.Tanh(), nn.Unflatten(1, image_shape))
+        self.judge = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(numbers, 1), nn.Flatten(0))
+        self.seen = []
+
+    def phases(self):
+        generator = Phase("generator", [self.generator], self.generator_loss, self.hparams.learning_rate)
+        judge = Phase("judge", [self.judge], self.judge_loss, self.hparams.learning_rate)
+        return [generator, judge, generator]
+
+    def generator_loss(self, images):
+        self.seen.append(images)
+        return {"adversarial": -self.judge(self.sample(len(images))).mean()}
+
+    def judge_loss(self, images):
+        self.seen.append(images)
+        return {"real": -self.judge(images).mean(), "sample": self.judge(self.sample(len(images))).mean()}
