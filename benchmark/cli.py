@@ -74,7 +74,8 @@ def run(
     _check_models(names)
     click.echo("\n".join(describe_study(resolved)))
     click.echo(
-        f"  {len(resolved.runs)} runs in {results / resolved.name}, {many} at once, {resolved.settings.threads} thread each, on {target}"
+        f"  {len(resolved.runs)} runs in {results / resolved.name}, {many} at once on {target}, "
+        f"{resolved.settings.threads} thread each (workers x threads never exceeds the cores)"
     )
     counts = run_study(resolved, results, many, target)
     if counts["found"] == len(resolved.runs):

@@ -137,9 +137,9 @@ def _updates(subject: _Subject) -> None:
             if "appears to not have been used" in str(error) or "does not require grad" in str(error):
                 raise _Broken(f"phase {phase.name!r}: its loss does not depend on all parameters of its networks") from None
             raise
+        except TypeError as error:
+            raise _Broken(str(error)) from None
         for name, value in terms.items():
-            if not isinstance(value, torch.Tensor) or value.ndim != 0:
-                raise _Broken(f"phase {phase.name!r}: loss term {name!r} must be a scalar tensor")
             if not value.isfinite():
                 raise _Broken(f"phase {phase.name!r}: loss term {name!r} is {value.item()}")
         mine = {id(parameter) for parameter in phase.parameters()}

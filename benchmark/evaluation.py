@@ -66,7 +66,7 @@ def post_hoc_critic(sampler: Sampler, dataset: Dataset, settings: Settings, iter
 
 
 class CompanionCritic:
-    """An independent critic with its data: takes steps against whatever generator it is shown, and scores it on held-out images."""
+    """An independent critic with its data: takes steps against any generator it is shown, scores it on held-out images."""
 
     def __init__(
         self, dataset: Dataset, settings: Settings, budget: int, schedule: str, device: torch.device, every: int = 1

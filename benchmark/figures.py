@@ -172,5 +172,6 @@ def save(figure: Figure, path: Path) -> None:
     """Write path.png for screens and path.svg for papers; the same bytes for the same records."""
     for suffix, options in (("png", {"dpi": 200}), ("svg", {"metadata": {"Date": None}})):
         buffer = io.BytesIO()
-        figure.savefig(buffer, format=suffix, **options)
+        with mpl.rc_context(STYLE):
+            figure.savefig(buffer, format=suffix, **options)
         write_atomically(path.with_suffix(f".{suffix}"), buffer.getvalue())

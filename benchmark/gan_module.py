@@ -287,5 +287,8 @@ def _total(phase: Phase, terms: Mapping[str, Tensor]) -> Tensor:
             f"the loss of phase {phase.name!r} must return named terms, such as {{'adversarial': tensor}}, "
             f"not {type(terms).__name__}"
         )
+    for name, value in terms.items():
+        if not isinstance(value, Tensor) or value.ndim != 0:
+            raise TypeError(f"phase {phase.name!r}: loss term {name!r} must be a scalar tensor")
     total: Tensor = sum(terms.values())  # type: ignore[assignment]
     return total

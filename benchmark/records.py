@@ -10,8 +10,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from benchmark.errors import UserError
 
 
@@ -104,6 +102,8 @@ def environment() -> dict[str, str]:
     """What decides about the last bits of a run beside its configuration."""
     import platform
     from importlib.metadata import version
+
+    import torch  # here, so that the report reads records where no torch is
 
     packages = ("torch", "pytorch-lightning", "torchmetrics", "numpy", "pandas")
     return {

@@ -77,24 +77,21 @@ def make_report(folder: Path) -> Path:
 def read_runs(folder: Path, study: dict[str, Any]) -> pd.DataFrame:
     """One row a run of the study: run, model, status, reason, seed, iterations, hyperparameters, seconds."""
     rows = []
-    for name in study["runs"]:
-        run_folder = folder / "runs" / name
-        if not (run_folder / "run.json").exists():
-            rows.append({**study["runs"][name], "run": name, "status": "missing"})
-            continue
-        run = read_json(run_folder / "run.json")
-        status = read_json(run_folder / "status.json") if (run_folder / "status.json").exists() else {"status": "running"}
+    for name, planned in study["runs"].items():
+        status_file = folder / "runs" / name / "status.json"
+        begun = (folder / "runs" / name / "run.json").exists()
+        status: dict[str, Any] = read_json(status_file) if status_file.exists() else {"status": "running" if begun else "missing"}
         rows.append(
             {
                 "study": study["study"],
                 "run": name,
-                "model": run["model"],
-                "dataset": run["dataset"],
-                "seed": run["seed"],
-                "iterations": run["settings"]["iterations"],
+                "model": planned["model"],
+                "dataset": study["dataset"],
+                "seed": planned["seed"],
+                "iterations": study["settings"]["iterations"],
                 "status": status["status"],
                 "reason": status.get("reason", ""),
-                "hyperparameters": run["hyperparameters"],
+                "hyperparameters": planned["hyperparameters"],
                 "seconds": sum(status.get("seconds", {}).values()),
             }
         )
@@ -120,7 +117,7 @@ def read_records(folder: Path, runs: pd.DataFrame) -> pd.DataFrame:
             "protocol": json.dumps(row.protocol, sort_keys=True),
             "hyperparameters": json.dumps(run.hyperparameters, sort_keys=True),
         }
-        for run in runs[runs.status != "missing"].itertuples()
+        for run in runs.itertuples()
         for row in RecordFile(folder / "runs" / run.run / "records.jsonl").read()
     ]
     records = pd.DataFrame(rows, columns=list(COLUMNS))

@@ -50,7 +50,8 @@ def resolve_workers(asked: int | None, threads: int) -> int:
         return max(1, cores() // threads)
     if asked * threads > cores():
         raise UserError(
-            f"{asked} workers of {threads} threads need more than this machine's {cores()} cores; WORKERS is at most {cores() // threads}"
+            f"{asked} workers of {threads} threads need more than this machine's {cores()} cores; "
+            f"WORKERS is at most {cores() // threads}"
         )
     return asked
 

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -183,8 +183,7 @@ class _AfterChunk(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        assert isinstance(pl_module, GANModule)
-        self.after_chunk(trainer, pl_module)
+        self.after_chunk(trainer, cast(GANModule, pl_module))
 
     def after_chunk(self, trainer: pl.Trainer, pl_module: GANModule) -> None:
         raise NotImplementedError

@@ -1,5 +1,6 @@
 """Small models and runs that several tests use."""
 
+import os
 from dataclasses import asdict
 
 import torch
@@ -65,3 +66,28 @@ class Tiny(GANModule):
     def judge_loss(self, images):
         self.seen.append(images)
         return {"real": -self.judge(images).mean(), "sample": self.judge(self.sample(len(images))).mean()}
+
+
+class Raises(Tiny):
+    """Fails in the middle of its training."""
+
+    def judge_loss(self, images):
+        if self.iteration == 3:
+            raise RuntimeError("a bug in <the> model")
+        return super().judge_loss(images)
+
+
+class Diverges(Tiny):
+    """Its losses stop being finite in the middle of its training."""
+
+    def judge_loss(self, images):
+        return {name: value / (self.iteration < 3) for name, value in super().judge_loss(images).items()}
+
+
+class Dies(Tiny):
+    """Takes its process with it."""
+
+    def judge_loss(self, images):
+        if self.iteration == 3:
+            os._exit(9)
+        return super().judge_loss(images)

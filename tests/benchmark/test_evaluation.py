@@ -32,12 +32,10 @@ def test_the_copys_batch_norm_statistics_are_those_of_prior_draws():
     module = small()
     twin = evaluation_copy(module, 1000)
     first = next(layer for layer in twin.generator if isinstance(layer, nn.BatchNorm2d))
-    batches = []
     position = list(twin.generator).index(first)
     source = stream("evaluation", "batch norm")
     with torch.no_grad():
-        for _ in range(2):
-            batches.append(twin.generator[:position](twin.prior(500, source)))
+        batches = [twin.generator[:position](twin.prior(500, source)) for _ in range(2)]
     means = torch.stack([batch.mean((0, 2, 3)) for batch in batches]).mean(0)
     assert torch.allclose(first.running_mean, means, atol=1e-5)
 

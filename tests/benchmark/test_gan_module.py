@@ -101,7 +101,9 @@ def test_after_runs_after_each_step_without_gradients():
     class Clipped(Tiny):
         def phases(self):
             generator, judge, _ = super().phases()
-            judge.after = lambda: calls.append(torch.is_grad_enabled()) or [p.clamp_(-1e-3, 1e-3) for p in self.judge.parameters()]
+            judge.after = lambda: (
+                calls.append(torch.is_grad_enabled()) or [p.clamp_(-1e-3, 1e-3) for p in self.judge.parameters()]
+            )
             return [generator, judge]
 
     module = seeded(Clipped)

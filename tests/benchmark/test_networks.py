@@ -15,7 +15,10 @@ def test_generator_of_table_4(latent_dim, expected):
     assert count(networks.generator((3, 28, 28), latent_dim)) == expected
 
 
-@pytest.mark.parametrize(("size", "generator", "discriminator", "encoder"), [(32, 1_183_616, 663_296, 1_183_488), (64, 3_806_080, 2_765_568, 3_805_952)])
+@pytest.mark.parametrize(
+    ("size", "generator", "discriminator", "encoder"),
+    [(32, 1_183_616, 663_296, 1_183_488), (64, 3_806_080, 2_765_568, 3_805_952)],
+)
 def test_dcgan_sizes(size, generator, discriminator, encoder):
     shape = (3, size, size)
     assert count(networks.generator(shape, 128)) == generator

@@ -1,0 +1,67 @@
+import json
+import os
+
+import pytest
+
+from benchmark.errors import UserError
+from benchmark.records import RecordFile, Row, read_json, write_atomically, write_json
+
+ROWS = [Row(0, "a", 1.5, 1.0, 2.0, 10, {"seed": 1}), Row(5, "b", None), Row(10, "a", 0.1 + 0.2)]
+
+
+def test_rows_come_back_bit_for_bit(tmp_path):
+    records = RecordFile(tmp_path / "records.jsonl")
+    records.append(ROWS[:2])
+    records.append(ROWS[2:])
+    assert records.read() == ROWS
+    assert RecordFile(tmp_path / "none.jsonl").read() == []
+
+
+def test_a_torn_last_line_is_left_out(tmp_path):
+    records = RecordFile(tmp_path / "records.jsonl")
+    records.append(ROWS)
+    content = records.path.read_text()
+    records.path.write_text(content[:-20])
+    assert records.read() == ROWS[:2]
+
+
+def test_rewind_keeps_the_first_rows_and_removes_what_was_torn(tmp_path):
+    records = RecordFile(tmp_path / "records.jsonl")
+    records.append(ROWS)
+    with records.path.open("a") as file:
+        file.write('{"iteration": 11, "met')
+    records.rewind(2)
+    records.append(ROWS[2:])
+    assert records.read() == ROWS
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_not_finite_is_not_available_and_says_so(tmp_path, value):
+    records = RecordFile(tmp_path / "records.jsonl")
+    records.append([Row(1, "a", value, n=3)])
+    (row,) = records.read()
+    assert row.value is None
+    assert str(value) in row.protocol["not_available"]
+    json.loads(records.path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch):
+    path = tmp_path / "status.json"
+    write_json(path, {"status": "done"})
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(path, "other")
+    assert read_json(path) == {"status": "done"}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["status.json"]
+
+
+def test_what_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(UserError, match="there is no"):
+        read_json(tmp_path / "none.json")
+    (tmp_path / "torn.json").write_text('{"a": ')
+    with pytest.raises(UserError, match=r"torn\.json is no valid JSON"):
+        read_json(tmp_path / "torn.json")

@@ -1,0 +1,180 @@
+"""Golden records, made by hand, give a summary that is checked by hand; no training."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark.errors import UserError
+from benchmark.figures import BEST, box_plot, colours, in_order
+from benchmark.measures import MEASURES, Measure
+from benchmark.records import RecordFile, Row, write_json
+from benchmark.report import best_first, make_report, ranked_quartiles, sentence, study_folders
+
+MATCH = Measure("diversity", "Diversity", "match", "")
+PROTOCOL = {"steps": 100}
+
+
+def write_study(folder, runs, iterations=10):
+    """A study's folder; runs: (model, status, value at the end of `critic`)."""
+    folder.mkdir()
+    study = {
+        "study": folder.name,
+        "dataset": "colormnist-mini",
+        "fingerprint": "f" * 64,
+        "preset": "quick",
+        "settings": {"iterations": iterations, "batch_size": 64, "width": 0.25},
+        "benchmark": "0",
+        "environment": {"torch": "2", "machine": "x", "instruction_set": "y"},
+        "runs": {},
+    }
+    for number, (model, status, value) in enumerate(runs):
+        name = f"run-{number}"
+        study["runs"][name] = {"model": model, "seed": 0, "hyperparameters": {"learning_rate": 1e-3, "note": "<b>"}}
+        run = folder / "runs" / name
+        run.mkdir(parents=True)
+        write_json(run / "run.json", {})
+        if status != "running":
+            write_json(run / "status.json", {"status": status, "reason": "because", "seconds": {"training": 1.0}})
+        rows = [Row(0, "critic", -9.0, n=5, protocol=PROTOCOL)] if model not in ("real", "noise") else []
+        if value is not None:
+            rows.append(Row(iterations, "critic", value, value - 0.1, value + 0.1, 5, PROTOCOL))
+        RecordFile(run / "records.jsonl").append(rows)
+    write_json(folder / "study.json", study)
+    return folder
+
+
+@pytest.fixture
+def study(tmp_path):
+    runs = [("real", "done", -0.1), ("noise", "done", -8.0)]
+    runs += [("dcgan", "done", value) for value in (-5.0, -1.0, -3.0, -2.0, -4.0)]
+    runs += [
+        ("age", "done", -2.0),
+        ("age", "done", -1.0),
+        ("age", "diverged", None),
+        ("age", "failed", None),
+        ("age", "running", None),
+    ]
+    return write_study(tmp_path / "golden", runs)
+
+
+def summary_of(folder) -> pd.DataFrame:
+    make_report(folder)
+    return pd.read_csv(folder / "report" / "summary.csv").set_index("model")
+
+
+def test_quartiles_by_hand_and_against_numpy(study):
+    row = summary_of(study).loc["dcgan"]
+    assert (row.best, row.quartile_1, row["median"], row.quartile_3, row.iqr) == (-1, -4, -3, -2, 2)
+    assert row.median_before_training == -9
+    values = np.random.default_rng(0).normal(size=23)
+    for measure in (MEASURES["critic"], MEASURES["mode_kl"]):
+        assert ranked_quartiles(values, 0, measure, 0.0) == pytest.approx(tuple(np.quantile(values, [0.25, 0.5, 0.75])))
+
+
+def test_diverged_and_failed_runs_are_counted_and_rank_worst(study):
+    row = summary_of(study).loc["age"]
+    assert (row.runs, row.n, row.done, row.diverged, row.failed) == (5, 2, 2, 1, 1)
+    # Ended runs in rank: -1, -2, none, none. The upper quartile lies at rank 0.75, the median between a value and none.
+    assert row.quartile_3 == pytest.approx(-1.75)
+    assert np.isnan(row["median"])
+    assert np.isnan(row.quartile_1)
+    assert row.best == -1
+
+
+@pytest.mark.parametrize(
+    ("measure", "expected"),
+    [(MEASURES["critic"], [3.0, 2.0, -1.0]), (MEASURES["mode_kl"], [-1.0, 2.0, 3.0]), (MATCH, [2.0, 3.0, -1.0])],
+)
+def test_the_best_follow_the_goal(measure, expected):
+    assert best_first(np.array([2.0, -1.0, 3.0]), measure, 1.8).tolist() == expected
+
+
+def test_quartiles_of_a_match_metric_rank_by_distance_to_the_reference():
+    assert ranked_quartiles(np.array([1.0, 5.0, 2.5]), 0, MATCH, 2.0) == (1.75, 1.0, 3.0)
+
+
+def test_records_csv_is_tidy_and_complete(study):
+    make_report(study)
+    records = pd.read_csv(study / "report" / "records.csv")
+    assert list(records.columns) == [
+        "study", "run", "model", "dataset", "seed", "iteration", "status", "metric", "value", "low", "high", "n", "protocol",
+        "hyperparameters",
+    ]  # fmt: skip
+    assert len(records) == 10 + 9
+    assert json.loads(records.hyperparameters[0])["learning_rate"] == 1e-3
+    assert set(records.status) == {"done", "diverged", "failed", "running"}
+
+
+def test_the_ten_best_are_black_circles(tmp_path):
+    values = pd.DataFrame({"model": "dcgan", "value": np.arange(-14.0, 0.0), "run": range(14)})
+    figure = box_plot(values, MEASURES["critic"])
+    circles = figure.axes[0].collections[-1]
+    assert sorted(circles.get_offsets()[:, 1]) == list(np.arange(-float(BEST), 0.0))
+    assert circles.get_edgecolor().tolist() == [[0, 0, 0, 1]]
+    assert not circles.get_facecolor().size
+
+
+def test_one_run_and_a_users_model_make_a_report(tmp_path):
+    page = make_report(write_study(tmp_path / "one", [("mypackage.MyGAN", "done", -1.0)])).read_text()
+    assert "mypackage.MyGAN" in page
+
+
+def test_the_page_is_self_contained_and_escapes(tmp_path):
+    page = make_report(
+        write_study(tmp_path / "x", [("<script>alert(1)</script>", "done", -1.0), ("dcgan", "failed", None)])
+    ).read_text()
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "&lt;b&gt;" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert 'src="data:image/png;base64,' in page
+
+
+def test_an_unfinished_study_has_a_report_and_an_empty_one_says_so(tmp_path):
+    assert make_report(write_study(tmp_path / "running", [("dcgan", "running", None), ("age", "done", -1.0)])).exists()
+    with pytest.raises(UserError, match="no records yet"):
+        make_report(write_study(tmp_path / "empty", []))
+
+
+def test_values_of_two_protocols_are_never_in_one_plot(study):
+    records = RecordFile(study / "runs" / "run-2" / "records.jsonl")
+    records.append([Row(10, "critic", -0.5, n=5, protocol={"steps": 7})])
+    make_report(study)
+    assert {path.name for path in (study / "report" / "figures").glob("critic*.png")} == {"critic.png", "critic_2.png"}
+    summary = pd.read_csv(study / "report" / "summary.csv")
+    assert sorted(summary[summary.model == "dcgan"].n) == [1, 5]
+
+
+def test_a_report_of_the_same_records_is_the_same_to_the_byte(study):
+    make_report(study)
+    first = {path: path.read_bytes() for path in (study / "report").rglob("*") if path.is_file()}
+    make_report(study)
+    assert first == {path: path.read_bytes() for path in (study / "report").rglob("*") if path.is_file()}
+    assert {path.suffix for path in first} == {".html", ".csv", ".png", ".svg"}
+
+
+def test_the_sentence_is_made_of_the_numbers(study):
+    make_report(study)
+    summary = pd.read_csv(study / "report" / "summary.csv")
+    text = sentence(summary, MEASURES["critic"])
+    assert "dcgan is best here (-3)" in text
+    assert "real images score -0.1" in text
+    assert "noise scores -8" in text
+
+
+def test_models_keep_their_order_and_their_colour():
+    models = in_order(pd.Series(["zeta.New", "dcgan", "alphagan", "beta.New"]))
+    assert models == ["alphagan", "dcgan", "beta.New", "zeta.New"]
+    assert colours(models)["dcgan"] == colours(["dcgan"])["dcgan"]
+    assert len(set(colours(models).values())) == len(colours(models))
+
+
+def test_studies_by_name_by_path_or_all_of_them(study):
+    results = study.parent
+    assert study_folders(results, []) == study_folders(results, ["golden"]) == study_folders(results, [str(study)]) == [study]
+    with pytest.raises(UserError, match="did you mean 'golden'"):
+        study_folders(results, ["goldn"])
+    with pytest.raises(UserError, match="make bench"):
+        study_folders(results / "golden", [])

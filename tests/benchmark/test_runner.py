@@ -1,0 +1,184 @@
+"""Studies from end to end, in worker processes, on real digits."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import filelock
+import pandas as pd
+import pytest
+import torch
+
+from benchmark import load
+from benchmark.datasets import load_dataset
+from benchmark.errors import UserError
+from benchmark.report import make_report
+from benchmark.runner import cores, resolve_workers, run_study
+from benchmark.study import Study, resolve
+from benchmark.trial import run_trial
+from tests.support import SETTINGS
+
+ITERATIONS = 20
+
+
+def tiny_study(models=("tests.support.Tiny", "age"), **settings) -> Study:
+    """A study whose evaluation is as small as its training."""
+    study = resolve(load_dataset("colormnist-mini"), models=models, study="tiny", width=0.125, budget=1)
+    settings = replace(SETTINGS, iterations=ITERATIONS, **settings)
+    return replace(study, settings=settings, runs=tuple(replace(run, settings=settings) for run in study.runs))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    kinds = ("records.jsonl", "samples.png", "reconstructions.png", "run.json", "study.json")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.name in kinds}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A study that was run once, and its results folder."""
+    results = tmp_path_factory.mktemp("results")
+    study = tiny_study()
+    counts = run_study(study, results, min(2, cores()), "cpu")
+    assert counts["done"] == 4
+    return study, results
+
+
+def rows_of(finished, model: str) -> pd.DataFrame:
+    study, results = finished
+    run = next(run for run in study.runs if run.model == model)
+    lines = (results / "tiny" / "runs" / run.id / "records.jsonl").read_text().splitlines()
+    return pd.DataFrame([json.loads(line) for line in lines])
+
+
+def test_a_run_leaves_its_files(finished):
+    study, results = finished
+    for run in study.runs:
+        names = {path.name for path in (results / "tiny" / "runs" / run.id).iterdir()}
+        expected = {"run.json", "records.jsonl", "status.json", "samples.png"}
+        expected |= set() if run.is_reference else {"checkpoint.ckpt"}
+        expected |= {"reconstructions.png"} if run.model == "age" else set()
+        assert names == expected
+    assert json.loads((results / "tiny" / "study.json").read_text())["settings"]["iterations"] == ITERATIONS
+
+
+def test_records_hold_losses_curves_and_metrics_before_and_after(finished):
+    rows = rows_of(finished, "age")
+    measured = {"mode_kl", "modes_covered", "recognised_share", "recognised_modes", "critic"}
+    assert measured == set(rows[rows.iteration == 0].metric)
+    assert measured | {"critic_in_training"} <= set(rows[rows.iteration == ITERATIONS].metric)
+    assert {"loss/encoder/real", "loss/generator/code"} <= set(rows.metric)
+    assert {"critic_curve/validation", "critic_curve/test"} <= set(rows.metric)
+    assert rows.value.notna().all()
+    assert rows[rows.metric.str.startswith("loss/")].iteration.unique().tolist() == [10, 20]
+
+
+def test_the_sanity_rows_are_measured_by_the_models_protocols(finished):
+    protocols = []
+    for model in ("real", "noise", "age"):
+        rows = rows_of(finished, model)
+        end = rows[(rows.iteration == ITERATIONS) & ~rows.metric.str.contains("/")]
+        protocols.append(dict(zip(end.metric, end.protocol.map(str), strict=True)))
+    assert protocols[0] == protocols[1] == protocols[2]
+
+
+def test_the_same_study_gives_the_same_records_and_pictures(finished, tmp_path):
+    study, results = finished
+    run_study(study, tmp_path, 1, "cpu")
+    assert contents(tmp_path / "tiny") == contents(results / "tiny")
+
+
+def test_a_finished_study_does_no_work(finished):
+    study, results = finished
+    before = {path: path.stat().st_mtime_ns for path in (results / "tiny" / "runs").rglob("*")}
+    counts = run_study(study, results, 1, "cpu")
+    assert counts["found"] == len(study.runs) == 4
+    assert before == {path: path.stat().st_mtime_ns for path in (results / "tiny" / "runs").rglob("*")}
+
+
+@pytest.mark.parametrize("stopped_at", ["before its first checkpoint", "at a checkpoint", "after training"])
+def test_a_killed_run_goes_on_from_its_checkpoint_and_ends_with_the_same_records(finished, tmp_path, stopped_at):
+    study, results = finished
+    run = next(run for run in study.runs if run.model == "age")
+    whole = results / "tiny" / "runs" / run.id
+    folder = tmp_path / run.id
+    folder.mkdir()
+    (folder / "run.json").write_text(json.dumps(asdict(run)))
+
+    class Killed(BaseException):
+        pass
+
+    def stop(iteration):
+        # Progress is told before the checkpoint of the same iteration is saved.
+        if stopped_at == "before its first checkpoint" or (stopped_at == "at a checkpoint" and iteration == 20):
+            raise Killed
+
+    if stopped_at == "after training":
+        run_trial(folder, "cpu", [].append)
+        (folder / "status.json").unlink()
+    else:
+        with pytest.raises(Killed):
+            run_trial(folder, "cpu", stop)
+    with (folder / "records.jsonl").open("a") as file:
+        file.write('{"iteration": 20, "metr')  # a row that was torn when it was killed
+    started = []
+    assert run_trial(folder, "cpu", started.append) == "done"
+    expected = {"before its first checkpoint": [10, 20], "at a checkpoint": [20], "after training": []}
+    assert started == expected[stopped_at]
+    assert (folder / "records.jsonl").read_bytes() == (whole / "records.jsonl").read_bytes()
+    assert (folder / "samples.png").read_bytes() == (whole / "samples.png").read_bytes()
+
+
+def test_a_model_that_raises_diverges_or_dies_is_a_result_and_the_others_are_done(tmp_path):
+    study = tiny_study([f"tests.support.{name}" for name in ("Raises", "Diverges", "Dies", "Tiny")])
+    counts = run_study(study, tmp_path, min(2, cores()), "cpu")
+    assert (counts["done"], counts["diverged"], counts["failed"]) == (3, 1, 2)
+    folders = {run.model.rpartition(".")[2]: tmp_path / "tiny" / "runs" / run.id for run in study.runs}
+    status = {name: json.loads((folder / "status.json").read_text()) for name, folder in folders.items()}
+    assert status["Raises"]["reason"] == "RuntimeError: a bug in <the> model"
+    assert "a bug in <the> model" in (folders["Raises"] / "error.txt").read_text()
+    assert "is nan by iteration 10" in status["Diverges"]["reason"]
+    assert "exit code 9" in status["Dies"]["reason"]
+    page = make_report(tmp_path / "tiny").read_text()
+    assert "a bug in &lt;the&gt; model" in page
+    again = run_study(study, tmp_path, 1, "cpu")
+    assert again["found"] == 4  # the failed ones were tried again, the diverged one was not
+
+
+def test_another_study_of_the_same_name_is_refused(finished):
+    study, results = finished
+    other = replace(study, settings=replace(study.settings, samples=17))
+    with pytest.raises(UserError, match="samples is 16 there, 17 here"):
+        run_study(other, results, 1, "cpu")
+
+
+def test_two_processes_do_not_work_on_one_study(finished):
+    study, results = finished
+    with filelock.FileLock(results / "tiny" / ".lock"), pytest.raises(UserError, match="another process"):
+        run_study(study, results, 1, "cpu")
+
+
+def test_workers_times_threads_never_exceed_the_cores():
+    assert resolve_workers(None, 1) == cores()
+    assert resolve_workers(None, 10_000) == 1
+    with pytest.raises(UserError, match="WORKERS is at most"):
+        resolve_workers(cores() + 1, 1)
+
+
+def test_a_trained_model_comes_back_as_it_was_evaluated(finished):
+    study, results = finished
+    run = next(run for run in study.runs if run.model == "age")
+    module = load(results / "tiny" / "runs" / run.id)
+    assert module.iteration == ITERATIONS
+    assert not module.training
+    images = module.sample(5, torch.Generator().manual_seed(0))
+    assert images.shape == (5, 3, 28, 28)
+    assert torch.equal(images, load(results / "tiny" / "runs" / run.id).sample(5, torch.Generator().manual_seed(0)))
+    assert module.reconstruct(images).shape == images.shape
+
+
+@pytest.mark.parametrize("what", ["a sanity row", "nothing"])
+def test_a_folder_without_a_model_is_named(finished, tmp_path, what):
+    study, results = finished
+    folder = results / "tiny" / "runs" / study.runs[0].id if what == "a sanity row" else tmp_path
+    with pytest.raises(UserError, match="sanity row 'real'" if what == "a sanity row" else "there is no"):
+        load(folder)

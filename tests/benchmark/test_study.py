@@ -1,0 +1,140 @@
+from dataclasses import replace
+
+import pytest
+
+from baselines import DCGAN
+from benchmark.datasets import load_dataset
+from benchmark.errors import UserError
+from benchmark.models import ALIASES, code_fingerprint, dotted_path, import_model, short_name
+from benchmark.study import Run, describe_study, resolve
+from tests.support import make_run
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return load_dataset("colormnist-mini")
+
+
+def cells(study, model="dcgan"):
+    return [run.hyperparameters for run in study.runs if run.model == model]
+
+
+def test_the_quick_study_has_four_configurations_of_each_model_and_two_sanity_rows(dataset):
+    study = resolve(dataset)
+    counts = {model: sum(run.model == model for run in study.runs) for model in {run.model for run in study.runs}}
+    assert counts == {"alphagan": 4, "dcgan": 4, "wgan_gp": 4, "age": 4, "real": 1, "noise": 1}
+    assert len({run.id for run in study.runs}) == 18
+    assert study.name == "colormnist-mini-quick"
+
+
+def test_the_papers_grid_is_the_product_of_its_values(dataset):
+    study = resolve(dataset, "paper", ["dcgan", "alphagan"])
+    assert {model: counts["grid"] for model, counts in study.models.items()} == {"dcgan": 27, "alphagan": 1296}
+    assert len(cells(study)) == 27
+    assert {cell["learning_rate"] for cell in cells(study)} == {1e-4, 2e-4, 3e-4}
+    assert {cell["latent_dim"] for cell in cells(study)} == {10, 50, 75}
+    assert {cell["width"] for cell in cells(study)} == {1.0}
+    assert study.settings.iterations == 100_000
+
+
+def test_a_larger_budget_extends_a_smaller_one_and_a_small_grid_is_used_whole(dataset):
+    few, more, all_of_them = (resolve(dataset, models=["dcgan"], budget=n) for n in (3, 7, 1000))
+    assert cells(more)[:3] == cells(few)
+    assert len(cells(all_of_them)) == 27
+    assert all_of_them.models["dcgan"] == {"grid": 27, "configurations": 27}
+    assert any("whole grid" in line for line in describe_study(all_of_them))
+
+
+def test_seeds_repeat_the_same_configurations(dataset):
+    study = resolve(dataset, models=["age"], seeds=2, budget=2)
+    runs = [run for run in study.runs if run.model == "age"]
+    assert sorted(run.seed for run in runs) == [0, 0, 1, 1]
+    assert len({str(run.hyperparameters) for run in runs}) == 2
+
+
+def test_models_take_turns(dataset):
+    models = [run.model for run in resolve(dataset).runs]
+    assert models[:6] == ["real", "noise", "alphagan", "dcgan", "wgan_gp", "age"]
+
+
+def test_learning_rates_are_divided_by_the_width(dataset):
+    full, narrow = (resolve(dataset, models=["wgan_gp"], width=width, budget=27) for width in (1.0, 0.25))
+    assert {cell["critic_learning_rate"] for cell in cells(full, "wgan_gp")} == {1e-4, 2e-4, 3e-4}
+    assert {cell["critic_learning_rate"] for cell in cells(narrow, "wgan_gp")} == {4e-4, 8e-4, 1.2e-3}
+    assert {cell["width"] for cell in cells(narrow, "wgan_gp")} == {0.25}
+
+
+def test_every_hyperparameter_is_said_defaults_too(dataset):
+    assert set(cells(resolve(dataset, models=["age"]), "age")[0]) == {
+        "latent_dim", "learning_rate", "reconstruction_weight", "code_weight", "generator_updates", "width",
+    }  # fmt: skip
+
+
+def test_a_runs_identity_is_what_determines_its_weights():
+    run = make_run()
+    assert make_run().id == run.id
+    for other in (
+        replace(run, seed=1),
+        replace(run, hyperparameters={**run.hyperparameters, "latent_dim": 5}),
+        replace(run, fingerprint="other pixels"),
+        replace(run, code="other code"),
+        replace(run, settings=replace(run.settings, iterations=5)),
+        replace(run, settings=replace(run.settings, threads=2)),
+    ):
+        assert other.id != run.id
+    for same in (
+        replace(run, settings=replace(run.settings, samples=99)),
+        replace(run, settings=replace(run.settings, critic_steps=99)),
+        replace(run, settings=replace(run.settings, budget=99, seeds=9)),
+    ):
+        assert same.id == run.id
+
+
+def test_a_run_survives_its_file(dataset):
+    from dataclasses import asdict
+    from json import dumps, loads
+
+    for run in resolve(dataset, budget=1).runs:
+        assert Run.from_json(loads(dumps(asdict(run)))).id == run.id
+
+
+def test_the_code_fingerprint_follows_code_and_not_comments(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    source = "from baselines import DCGAN\n\nclass Mine(DCGAN):\n    '''{}'''\n    rate = {}  # {}\n"
+    prints = []
+    for number, (doc, rate, comment) in enumerate([("a", 1, "x"), ("b", 1, "y"), ("a", 2, "x")]):
+        (tmp_path / f"mine{number}.py").write_text(source.format(doc, rate, comment))
+        prints.append(code_fingerprint(import_model(f"mine{number}.Mine")))
+    assert prints[0] != code_fingerprint(DCGAN)
+    assert len(set(prints)) == 3  # modules of other names are other code
+    (tmp_path / "mine0.py").write_text(source.format("other words", 1, "other comment"))
+    assert code_fingerprint(import_model("mine0.Mine")) == prints[0]
+
+
+def test_names(dataset):
+    assert resolve(dataset, models=["dcgan"], iterations=7).name == "colormnist-mini-quick-dcgan-iterations7"
+    assert resolve(dataset, study="mine", iterations=7).name == "mine"
+    assert {short_name(dotted_path(name)) for name in ALIASES} == set(ALIASES)
+    assert dotted_path("tests.support.Tiny") == "tests.support.Tiny"
+    assert short_name("tests.support.Tiny") == "tests.support.Tiny"
+
+
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        (["dcgn"], "did you mean 'dcgan'"),
+        (["nopackage.Mine"], "no module 'nopackage'"),
+        (["baselines.DCGN"], "did you mean 'DCGAN'"),
+        (["benchmark.records.Row"], "no subclass"),
+        (["tests.benchmark.test_contract.NoSweepKey"], "did you mean 'learning_rate'"),
+        ([], "no model"),
+    ],
+)
+def test_what_names_nothing(dataset, models, message):
+    with pytest.raises(UserError, match=message):
+        resolve(dataset, models=models)
+
+
+def test_an_unknown_preset(dataset):
+    with pytest.raises(UserError, match="did you mean 'quick'"):
+        resolve(dataset, "qick")
