@@ -24,6 +24,9 @@ from metrics.wasserstein import CriticNotReady, WassersteinCritic
 Sampler = Callable[[int, torch.Generator], Tensor]
 """n and a random stream to n images (n, c, h, w) in [-1, 1], without gradients."""
 
+CRITIC_SEED = 0
+"""Of every independent critic's initial weights and draws: the same for all generators, so that they meet the same critic."""
+
 BATCH = 500
 """Images that are evaluated at once; no value depends on it beyond rounding."""
 
@@ -72,11 +75,12 @@ class CompanionCritic:
         self, dataset: Dataset, settings: Settings, budget: int, schedule: str, device: torch.device, every: int = 1
     ) -> None:
         with torch.random.fork_rng():
-            torch.manual_seed(derive_seed("critic", schedule))
+            torch.manual_seed(derive_seed("critic", schedule, CRITIC_SEED))
             network = networks.discriminator(dataset.image_shape, settings.critic_width, batch_norm=False)
         self.dataset, self.settings, self.schedule, self.device = dataset, settings, schedule, device
         self.source = torch.Generator(device)
-        self.critic = WassersteinCritic(network.to(device), budget, generator=self.source)
+        network.to(device).to(memory_format=torch.channels_last)
+        self.critic = WassersteinCritic(network, budget, generator=self.source)
         self.protocol = {
             "schedule": schedule,
             "steps": budget,
@@ -84,15 +88,16 @@ class CompanionCritic:
             "batch_size": settings.batch_size,
             "width": settings.critic_width,
             "images": settings.critic_images,
-            "penalty_weight": 10,
-            "learning_rate": 1e-4,
+            "penalty_weight": self.critic.penalty_weight,
+            "learning_rate": self.critic.optimizer.defaults["lr"],
+            "seed": CRITIC_SEED,
         }
 
     def advance(self, sampler: Sampler, steps: int) -> None:
         """Take steps on validation images; every draw is a function of the step's number."""
         pixels = self.dataset["validation"]
         for _ in range(steps):
-            self.source.manual_seed(derive_seed("critic", self.schedule, self.critic.steps))
+            self.source.manual_seed(derive_seed("critic", self.schedule, CRITIC_SEED, self.critic.steps))
             size = self.settings.batch_size
             chosen = torch.randint(len(pixels), (size,), generator=self.source, device=self.device)
             real = as_images(pixels[chosen.cpu()].to(self.device))
@@ -107,7 +112,7 @@ class CompanionCritic:
             return Row(iteration, metric, None, protocol={**self.protocol, "not_available": str(reason)})
         return Row(iteration, metric, result.value, *result.interval, result.n, self.protocol)
 
-    def curve(self, sampler: Sampler, iteration: int, images: int = 1_000) -> list[Row]:
+    def curve(self, sampler: Sampler, iteration: int, images: int = 500) -> list[Row]:
         """The difference of mean scores on either held-out split: points of a learning curve, not scores (appendix E)."""
         rows = []
         for split in ("validation", "test"):

@@ -57,7 +57,7 @@ def preset(name: str, dataset: Description) -> Settings:
     """
     if name == "quick":
         return Settings(
-            iterations=150,
+            iterations=180,
             width=0.25,
             budget=4,
             seeds=1,

@@ -1,5 +1,6 @@
 """The command line as a user meets it: one line and exit code 2 for a mistake, and nothing left behind."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,38 +11,10 @@ from benchmark.cli import main
 
 ROOT = Path(__file__).parents[2]
 
-MY_GAN = '''
-"""A model of a user's own, in a file outside of the packages."""
-
-from torch import nn
-
-from benchmark import GANModule, Phase, losses, networks
-
-
-class MyGAN(GANModule):
-    """A least-squares GAN (Mao et al. 2016, arXiv 1611.04076)."""
-
-    sweep = {"learning_rate": (1e-4, 2e-4, 3e-4)}
-
-    def __init__(self, image_shape, latent_dim=128, learning_rate=2e-4, width=1.0):
-        super().__init__()
-        self.generator = networks.generator(image_shape, latent_dim, width)
-        self.discriminator = networks.discriminator(image_shape, width)
-
-    def phases(self):
-        rate = self.hparams.learning_rate
-        return [
-            Phase("generator", [self.generator], self.generator_loss, rate),
-            Phase("discriminator", [self.discriminator], self.discriminator_loss, rate),
-        ]
-
-    def generator_loss(self, images):
-        return {"adversarial": (self.discriminator(self.sample(len(images))) - 1).square().mean()}
-
-    def discriminator_loss(self, images):
-        fake = self.discriminator(self.sample(len(images)))
-        return {"real": (self.discriminator(images) - 1).square().mean(), "sample": fake.square().mean()}
-'''
+# The README's own example is the user's model, so that it cannot rot.
+MY_GAN = next(
+    block for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL) if "class MyGAN" in block
+)
 
 BROKEN = MY_GAN.replace('sweep = {"learning_rate"', 'sweep = {"learning_rte"').replace("MyGAN", "BadSweep") + MY_GAN.replace(
     'Phase("generator", [self.generator], self.generator_loss, rate),', ""
