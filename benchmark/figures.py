@@ -28,7 +28,14 @@ STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
-TITLES = {"alphagan": "α-GAN", "alphagan_kl": "α-GAN, empirical KL", "dcgan": "DCGAN", "wgan_gp": "WGAN-GP", "age": "AGE"}
+TITLES = {
+    "real": "real images",
+    "alphagan": "α-GAN",
+    "alphagan_kl": "α-GAN, empirical KL",
+    "dcgan": "DCGAN",
+    "wgan_gp": "WGAN-GP",
+    "age": "AGE",
+}
 
 
 def box_plot(values: pd.DataFrame, measure: Measure) -> Figure:
@@ -123,7 +130,7 @@ def _reference_lines(axes: Axes, values: pd.DataFrame, runs: pd.DataFrame) -> No
             continue
         below, above = level < runs.value.min() - 1.5 * spread, level > runs.value.max() + 1.5 * spread
         label = {"real": "real images", "noise": "noise"}[name]
-        if below or above:
+        if spread > 0 and (below or above):
             axes.annotate(
                 f"{label}: {level:.3g} {'↓' if below else '↑'}",
                 (0.99, 0.02 if below else 0.98),

@@ -235,19 +235,21 @@ def sentence(rows: pd.DataFrame, measure: Measure) -> str:
     models = rows[~rows.model.isin(REFERENCES) & rows["median"].notna()]
     if models.empty:
         return "No model has a median here: too few runs came to their end."
-    middle = models.set_index("model")["median"]
     reference = rows.loc[rows.model == "real", "median"]
-    ordered = best_first(middle.to_numpy(), measure, reference.iloc[0] if len(reference) else np.nan)
-    names = [str(middle.index[middle == value][0]) for value in (ordered[0], ordered[-1])]
-    text = f"By the median over its configurations {names[0]} is best here ({ordered[0]:.3g})"
-    if len(middle) > 1:
-        text += f" and {names[1]} is last ({ordered[-1]:.3g})"
-    for name in REFERENCES:
+    ordered = best_first(models["median"].to_numpy(), measure, reference.iloc[0] if len(reference) else np.nan)
+    best, last = (figures.title(models.loc[models["median"] == value, "model"].iloc[0]) for value in (ordered[0], ordered[-1]))
+    text = f"By the median over its configurations {best} is best here ({ordered[0]:.3g}) and {last} is last ({ordered[-1]:.3g})"
+    if len(models) == 1:
+        text = f"The median over the configurations of {best} is {ordered[0]:.3g}"
+    elif ordered[0] == ordered[-1]:
+        text = f"By the median over its configurations every model scores {ordered[0]:.3g}"
+    for name, words in (("real", "real images score"), ("noise", "noise scores")):
         value = rows.loc[rows.model == name, "median"]
         if len(value):
-            text += f"; {'real images score' if name == 'real' else 'noise scores'} {value.iloc[0]:.3g}"
-    smallest = int(models.n.min())
-    return f"{text}. Each box holds {smallest} to {int(models.n.max())} runs: a sweep over hyperparameters, not repeated seeds."
+            text += f"; {words} {value.iloc[0]:.3g}"
+    fewest, most = int(models.n.min()), int(models.n.max())
+    runs = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+    return f"{text}. Each box holds {runs} runs: a sweep over hyperparameters, not repeated seeds."
 
 
 def _curves(records: pd.DataFrame, report: Path) -> list[dict[str, str]]:
@@ -289,6 +291,7 @@ def _embed(picture: Path) -> str:
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(loader=jinja2.PackageLoader("benchmark"), autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters["number"] = lambda value: "–" if value is None or value != value else f"{value:.4g}"
+    environment.filters["title"] = figures.title
     environment.filters["settings"] = lambda values: ", ".join(
         f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in values.items()
     )

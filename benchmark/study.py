@@ -183,8 +183,9 @@ def resolve(
     if not chosen:
         raise UserError("no model: give at least one, such as alphagan")
     configurations = {name: _grid(import_model(name), name, dataset.description, settings) for name in chosen}
+    code = {name: code_fingerprint(import_model(name)) for name in chosen}
     runs = [
-        [_run(dataset, name, cell, seed, settings) for cell in _draw(dotted_path(name), cells, settings.budget)]
+        [_run(dataset, name, cell, seed, settings, code[name]) for cell in _draw(dotted_path(name), cells, settings.budget)]
         for seed in range(settings.seeds)
         for name, cells in configurations.items()
     ]
@@ -246,7 +247,7 @@ def _draw(path: str, cells: list[dict[str, Any]], budget: int | None) -> list[di
     return ranked[:budget]
 
 
-def _run(dataset: Dataset, name: str, cell: dict[str, Any], seed: int, settings: Settings) -> Run:
+def _run(dataset: Dataset, name: str, cell: dict[str, Any], seed: int, settings: Settings, code: str) -> Run:
     return Run(
         model=name,
         path=dotted_path(name),
@@ -255,7 +256,7 @@ def _run(dataset: Dataset, name: str, cell: dict[str, Any], seed: int, settings:
         image_shape=dataset.image_shape,
         hyperparameters=cell,
         seed=seed,
-        code=code_fingerprint(import_model(name)),
+        code=code,
         settings=settings,
     )
 

@@ -155,13 +155,23 @@ def test_a_report_of_the_same_records_is_the_same_to_the_byte(study):
     assert {path.suffix for path in first} == {".html", ".csv", ".png", ".svg"}
 
 
-def test_the_sentence_is_made_of_the_numbers(study):
-    make_report(study)
-    summary = pd.read_csv(study / "report" / "summary.csv")
-    text = sentence(summary, MEASURES["critic"])
-    assert "dcgan is best here (-3)" in text
-    assert "real images score -0.1" in text
-    assert "noise scores -8" in text
+@pytest.mark.parametrize(
+    ("ages", "expected"),
+    [
+        (
+            [-1.0],
+            "AGE is best here (-1) and DCGAN is last (-3); real images score -0.1; noise scores -8. Each box holds 1 to 2 runs",
+        ),
+        ([-4.0, -4.5], "DCGAN is best here (-3) and AGE is last (-4.25)"),
+        ([-3.0], "every model scores -3;"),
+        ([], "The median over the configurations of DCGAN is -3; real"),
+    ],
+)
+def test_the_sentence_is_made_of_the_numbers(tmp_path, ages, expected):
+    runs = [("real", "done", -0.1), ("noise", "done", -8.0), ("dcgan", "done", -2.0), ("dcgan", "done", -4.0)]
+    folder = write_study(tmp_path / "said", runs + [("age", "done", value) for value in ages])
+    make_report(folder)
+    assert expected in sentence(pd.read_csv(folder / "report" / "summary.csv"), MEASURES["critic"])
 
 
 def test_models_keep_their_order_and_their_colour():
