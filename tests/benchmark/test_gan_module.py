@@ -72,6 +72,7 @@ def test_only_the_phases_parameters_move_and_the_others_get_no_gradient():
     assert moved == {"generator"}
     assert watched == [[False, False]]
     assert all(parameter.requires_grad for parameter in module.parameters())
+    assert all(parameter.grad is None for parameter in module.parameters())
 
 
 def test_no_graph_is_recorded_through_the_generator_when_the_judge_trains():

@@ -63,6 +63,14 @@ def test_a_network_without_batch_norm_scores_each_image_alone():
     assert torch.allclose(network(images)[:1], network(images[:1]), atol=1e-5)
 
 
+@pytest.mark.parametrize("size", [28, 32, 64])
+def test_a_network_without_batch_norm_is_not_homogeneous(size):
+    """Without biases f(x / 2) would be f(x) / 2."""
+    network = networks.discriminator((3, size, size), 0.25, batch_norm=False)
+    images = torch.randn(4, 3, size, size)
+    assert ((network(images / 2) - network(images) / 2).abs() > 1e-3).any()
+
+
 @pytest.mark.parametrize("shape", [(3, 30, 30), (3, 32, 64), (3, 8, 8)])
 def test_a_size_without_networks_is_named(shape):
     with pytest.raises(UserError, match=f"{shape[1]}x{shape[2]}"):

@@ -104,18 +104,39 @@ def test_noise_is_at_least_ten_resampling_errors_from_real_digits():
     assert low < result.value < high
 
 
+class MeanOf(nn.Module):
+    """f(x) = the mean of x: a critic whose values can be had by hand."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, x):
+        return self.scale * x.mean((1, 2, 3))
+
+
+def test_value_and_standard_error_by_hand():
+    critic = WassersteinCritic(MeanOf(), budget=0)
+    fake = torch.tensor([0.0, 1.0]).view(2, 1, 1, 1)  # mean 1/2, variance 1/2
+    real = torch.tensor([2.0, 3.0, 4.0, 5.0]).view(4, 1, 1, 1)  # mean 7/2, variance 5/3
+    result = critic.value([fake], real.split(3))
+    assert result.value == pytest.approx(-3.0)
+    assert result.standard_error == pytest.approx(math.sqrt(0.5 / 2 + 5 / 3 / 4))
+    assert result.n == 2
+
+
 def test_the_standard_error_is_that_of_redrawing_the_images():
-    critic = trained_critic(noise, steps=10, budget=10)
+    critic = WassersteinCritic(MeanOf(), budget=0)
+    source = torch.Generator().manual_seed(0)
     pixels = load_dataset("colormnist-mini")["test"]
-    fakes = noise(2000)
-    errors, values = [], []
-    for part in range(20):
-        real = as_images(pixels[part * 100 : part * 100 + 100])
-        result = critic.value([fakes[part * 100 : part * 100 + 100]], [real])
-        errors.append(result.standard_error)
-        values.append(result.value)
-    spread = torch.tensor(values).std().item()
-    assert sum(errors) / 20 == pytest.approx(spread, rel=0.5)  # 20 draws know a spread to about 16 %
+    results = []
+    for _ in range(300):
+        real = as_images(pixels[torch.randint(len(pixels), (50,), generator=source)])
+        fake = torch.rand(50, 3, 4, 4, generator=source) * 2 - 1
+        results.append(critic.value([fake], [real]))
+    spread = torch.tensor([result.value for result in results]).std().item()
+    mean_error = sum(result.standard_error for result in results) / len(results)
+    assert mean_error == pytest.approx(spread, rel=0.15)  # 300 draws know a spread to about 4 %
 
 
 def test_no_value_before_the_budget_is_spent():
