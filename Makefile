@@ -11,6 +11,11 @@ RUN_OPTIONS = $(call option,DATASET,dataset) $(call option,MODELS,models) $(call
 	$(call option,ITERATIONS,iterations) $(call option,WIDTH,width) $(call option,WORKERS,workers) \
 	$(call option,DEVICE,device) $(call option,RESULTS,results)
 
+KNOWN := PYTHON RESULTS DATASET MODELS PRESET STUDY BUDGET SEEDS ITERATIONS WIDTH WORKERS DEVICE
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),$(name)))
+UNKNOWN := $(filter-out $(KNOWN) MAKEFLAGS MAKEOVERRIDES -*-command-variables-*-,$(GIVEN))
+$(if $(strip $(UNKNOWN)),$(error unknown variable $(strip $(UNKNOWN)): known are $(KNOWN)))
+
 .PHONY: help bench report test lint check format clean
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -67,19 +69,24 @@ def run(
 
     names = [name.strip() for name in models.split(",") if name.strip()]
     target = _device(device)
-    if study is not None and Path(study).name != study:
-        raise UserError(f"STUDY is a folder's name inside RESULTS, not a path: {study!r}")
-    resolved = resolve(load_dataset(dataset), preset, names, study, **overrides)
-    many = resolve_workers(workers, resolved.settings.threads)
-    _check_models(names)
+    if study is not None and not re.fullmatch(r"\w[\w.+=-]*", study):
+        raise UserError(f"STUDY is a folder's name inside RESULTS, of letters, digits and . + = - _, not {study!r}")
+    images = load_dataset(dataset)
+    resolved = resolve(images, preset, names, study, **overrides)
+    many = resolve_workers(workers, resolved.settings.threads, target)
+    _check_models(names, images.image_shape)
     click.echo("\n".join(describe_study(resolved)))
     click.echo(
-        f"  {len(resolved.runs)} runs in {results / resolved.name}, {many} at once on {target}, "
-        f"{resolved.settings.threads} thread each (workers x threads never exceeds the cores)"
+        f"  {len(resolved.runs)} runs, {many} at once on {target}, threads of each: {resolved.settings.threads} "
+        f"(workers x threads never exceeds the cores)\n  results in {results / resolved.name}"
     )
     counts = run_study(resolved, results, many, target)
     if counts["found"] == len(resolved.runs):
         click.echo("Nothing to do: all runs of this study were finished before.")
+    if counts["left_over"]:
+        click.echo(
+            f"{counts['left_over']} runs of earlier commands stay in the folder; they are no part of the study as it is now."
+        )
     click.echo(", ".join(f"{counts[status]} {status}" for status in ("done", "diverged", "failed")))
     _report(results / resolved.name)
     if counts["failed"]:
@@ -106,12 +113,11 @@ def report(studies: tuple[str, ...], results: Path) -> None:
 @results_option
 def status(studies: tuple[str, ...], results: Path) -> None:
     """Show how many runs of STUDIES (all, if none is named) have ended how."""
-    from benchmark.records import read_json
-    from benchmark.report import read_runs, status_counts, study_folders
+    from benchmark.report import read_runs, read_study, status_counts, study_folders
 
     for folder in study_folders(results, studies):
         click.echo(folder)
-        for row in status_counts(read_runs(folder, read_json(folder / "study.json"))):
+        for row in status_counts(read_runs(folder, read_study(folder))):
             click.echo("  " + ", ".join([f"{row.pop('model'):<20}", *(f"{n} {name}" for name, n in row.items() if n)]))
 
 
@@ -212,6 +218,7 @@ def train_evaluator(evaluator: str, data_dir: Path, output: Path) -> None:
 def main() -> None:
     """Run the command line: a user's mistake is one line and exit code 2."""
     sys.path.insert(0, "")  # a user's own models are found from the folder that they work in
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a study that is told to end ends its workers
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as request:
@@ -220,6 +227,8 @@ def main() -> None:
         _fail(error.format_message())
     except UserError as error:
         _fail(str(error))
+    except OSError as error:  # a full disk, a folder that may not be written
+        _fail(f"{error.filename or 'the system'}: {error.strerror or error}")
     except (click.Abort, KeyboardInterrupt):
         click.echo("\nStopped. What is finished is kept; the same command goes on.", err=True)
         sys.exit(130)
@@ -242,14 +251,14 @@ def _device(name: str) -> str:
     return name
 
 
-def _check_models(names: list[str]) -> None:
+def _check_models(names: list[str], image_shape: tuple[int, int, int]) -> None:
     """Hold models that are not ours against the contract before hours are spent on them; ours are held by the tests."""
     from benchmark.contract import check_gan_module
     from benchmark.models import ALIASES, dotted_path, import_model
 
     for name in names:
         if dotted_path(name) not in ALIASES.values():
-            check_gan_module(import_model(name))
+            check_gan_module(import_model(name), image_shape)
 
 
 def _report(folder: Path) -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from benchmark.building import build_from
 from benchmark.errors import UserError
 from benchmark.gan_module import Autoencoder, Chunk, GANModule, Phase
-from benchmark.models import constructor_arguments
+from benchmark.models import constructor_arguments, hyperparameter_grid, plain_value
 from benchmark.randomness import stream
 from benchmark.study import Run, Settings
-from benchmark.trial import CheckpointKeeper, build, train
+from benchmark.trial import CheckpointKeeper, train
 
 BATCH = 8
 ITERATIONS = 4
@@ -51,7 +52,11 @@ def check_gan_module(model: type, image_shape: Sequence[int] = (3, 28, 28), say:
     if not (isinstance(model, type) and issubclass(model, GANModule)):
         raise ContractError(name, ["it is no subclass of benchmark.GANModule"])
     problems: list[str] = []
-    subject = _Subject(model, tuple(image_shape))
+    try:
+        subject = _Subject(model, tuple(image_shape))
+    except UserError as problem:
+        say(f"BROKEN  {problem}")
+        raise ContractError(name, [str(problem)]) from None
     for title, check, needed in CHECKS:
         if problems and needed:
             continue  # what follows would only repeat the first problem
@@ -81,7 +86,7 @@ class _Subject:
         self.model, self.image_shape = model, image_shape
         arguments = constructor_arguments(model)
         given = {key: argument.default for key, argument in arguments.items() if argument.default is not argument.empty}
-        given |= {key: next(iter(values)) for key, values in model.sweep.items() if key in arguments and key not in given}  # type: ignore[attr-defined]
+        given |= {key: values[0] for key, values in hyperparameter_grid(model).items() if key not in given}
         if "width" in arguments:
             given["width"] = 0.125
         settings = Settings(ITERATIONS, 0.125, None, 1, BATCH, torch.get_num_threads(), BATCH, BATCH, 1, BATCH, 0.125)
@@ -90,7 +95,7 @@ class _Subject:
         self.pixels = torch.randint(256, (64, *image_shape), generator=stream("check"), dtype=torch.uint8)
 
     def build(self, seed: int = 1) -> GANModule:
-        module = build(self.run, self.model)
+        module = build_from(self.model, self.run)
         module.seed = seed
         return module
 
@@ -99,10 +104,8 @@ class _Subject:
 
 
 def _sweep(subject: _Subject) -> None:
-    arguments = constructor_arguments(subject.model)
-    for key in subject.model.sweep:  # type: ignore[attr-defined]
-        if key not in arguments:
-            raise _Broken(f"sweep key {key!r} is no constructor argument; those are {', '.join(arguments)}")
+    for key, value in subject.run.hyperparameters.items():
+        plain_value(value, f"the default of {key!r}")
 
 
 def _builds(subject: _Subject) -> None:
@@ -210,7 +213,7 @@ def _compare(first: nn.Module, second: nn.Module, message: str) -> None:
 
 
 CHECKS: tuple[tuple[str, Callable[[_Subject], None], bool], ...] = (
-    ("sweep keys are constructor arguments", _sweep, False),
+    ("the sweep and the defaults can be written down", _sweep, False),
     ("the class can be built", _builds, False),
     ("the phases cover all trainable parameters", _phases, True),
     ("each phase moves its own networks and no other, with finite losses", _updates, True),

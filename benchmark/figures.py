@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,13 @@ TITLES = {
 }
 
 
-def box_plot(values: pd.DataFrame, measure: Measure) -> Figure:
+def box_plot(values: pd.DataFrame, measure: Measure, without_value: Mapping[str, int]) -> Figure:
     """Quartiles of a metric over each model's sweep, all runs as dots, the ten best as black circles, the sanity rows as lines.
 
     Args:
         values: columns model, value, run; one row a run.
         measure: how the metric is read.
+        without_value: how many runs of a model ended without a value; said below its box, which is made of the others.
     """
     runs = values[~values.model.isin(list(REFERENCES)) & values.value.notna()]
     models = in_order(runs.model)
@@ -64,7 +66,9 @@ def box_plot(values: pd.DataFrame, measure: Measure) -> Figure:
                 linewidth=0.9,
             )
             sns.stripplot(runs, x="model", y="value", order=models, color="0.35", size=2.5, jitter=False, ax=axes)
-            axes.set_xticks(range(len(models)), [f"{title(model)}\nn = {(runs.model == model).sum()}" for model in models])
+            axes.set_xticks(
+                range(len(models)), [_label(model, (runs.model == model).sum(), without_value.get(model, 0)) for model in models]
+            )
         real = values.loc[values.model == "real", "value"].median()
         for position, model in enumerate(models):
             best = _best(runs[runs.model == model], measure, real)
@@ -108,6 +112,10 @@ def critic_curves(points: pd.DataFrame) -> Figure:
             handles, [title(label) for label in labels], fontsize=6, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5)
         )
     return figure
+
+
+def _label(model: str, n: int, without_value: int) -> str:
+    return f"{title(model)}\nn = {n}" + (f" of {n + without_value}" if without_value else "")
 
 
 def _figure(width: float, height: float) -> tuple[Figure, Axes]:

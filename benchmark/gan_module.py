@@ -48,8 +48,12 @@ class Phase:
     loss: Loss
     learning_rate: float
     updates: int = 1
-    optimizer: MakeOptimizer = adam
+    optimizer: MakeOptimizer | None = None
     after: Callable[[], None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.updates < 1:
+            raise ValueError(f"phase {self.name!r} must be updated at least once an iteration, not {self.updates} times")
 
     def parameters(self) -> list[nn.Parameter]:
         """The parameters of the phase's networks, each once, in order."""
@@ -167,7 +171,7 @@ class GANModule(pl.LightningModule):
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """One optimizer a phase, in the order in which the phases first appear."""
         plan = self.schedule()
-        return [phase.optimizer(list(plan.parameters[phase]), phase.learning_rate) for phase in plan.phases]
+        return [(phase.optimizer or adam)(list(plan.parameters[phase]), phase.learning_rate) for phase in plan.phases]
 
     def training_step(self, chunk: Chunk) -> None:
         """Run a chunk of iterations. Lightning's own optimizer wrappers and step counters are not used."""

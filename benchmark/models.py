@@ -6,8 +6,12 @@ import ast
 import hashlib
 import importlib
 import inspect
+import json
 import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from benchmark.errors import UserError, unknown
 
@@ -20,8 +24,11 @@ ALIASES = {
 }
 DEFAULT_MODELS = ("alphagan", "dcgan", "wgan_gp", "age")
 
+LIBRARIES = ("builtins", "lightning_fabric", "lightning_utilities", "pytorch_lightning", "torch", "typing")
+
 # What decides how a model trains beside its own module.
 SHARED_CODE = (
+    "benchmark.building",
     "benchmark.gan_module",
     "benchmark.images",
     "benchmark.losses",
@@ -86,24 +93,80 @@ def constructor_arguments(model: type) -> dict[str, inspect.Parameter]:
     return arguments
 
 
+def hyperparameter_grid(model: type) -> dict[str, list[Any]]:
+    """The model's sweep, checked: constructor argument to a list of different values that JSON can hold.
+
+    Raises:
+        UserError: for a sweep that is something else.
+    """
+    name, arguments = model.__qualname__, constructor_arguments(model)
+    sweep = model.sweep  # type: ignore[attr-defined]
+    if not isinstance(sweep, Mapping):
+        raise UserError(f"the sweep of {name} must map hyperparameters to their values, not be {type(sweep).__name__}")
+    grid = {}
+    for key, values in sweep.items():
+        if key not in arguments:
+            raise UserError(
+                f"sweep key {key!r} is no constructor argument of {name}: {unknown('hyperparameter', str(key), arguments)}"
+            )
+        if isinstance(values, str) or not isinstance(values, Iterable):
+            raise UserError(f"the sweep of {name} gives {key!r} as {values!r}; a list of values was expected")
+        grid[key] = [plain_value(value, f"in the sweep of {name}, {key!r}") for value in values]
+        if not grid[key] or len({json.dumps(value) for value in grid[key]}) < len(grid[key]):
+            raise UserError(f"the sweep of {name} gives {key!r} as {grid[key]}; different values were expected")
+    return grid
+
+
+def plain_value(value: Any, where: str) -> Any:
+    """A hyperparameter's value as JSON holds it: numbers of numpy and torch become Python's, tuples lists.
+
+    Raises:
+        UserError: for a value that JSON cannot hold.
+    """
+    value = value.item() if hasattr(value, "item") else value
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError):
+        raise UserError(f"{where} is {value!r}; numbers, strings, booleans, None and lists of them can be written down") from None
+
+
 def code_fingerprint(model: type) -> str:
     """A hash of the code that decides how a model trains, docstrings and comments aside.
 
-    Its own module, those of its bases down to `GANModule`, and the shared networks, losses and loop.
+    Its own module and those of its bases, what these import from their own folders, and the shared networks, losses and loop.
     """
-    names = [
-        base.__module__ for base in model.__mro__ if not base.__module__.startswith(("pytorch_lightning", "torch", "builtins"))
-    ]
-    modules = [sys.modules[name] for name in names if name in sys.modules]
-    modules += [importlib.import_module(name) for name in SHARED_CODE]
-    by_name = {module.__name__: _bare_source(module) for module in modules if getattr(module, "__file__", None)}
-    content = "\n".join(f"# {name}\n{by_name[name]}" for name in sorted(by_name))
+    own = [base.__module__ for base in model.__mro__ if base.__module__.partition(".")[0] not in LIBRARIES]
+    names = {name for module in own for name in (module, *_neighbours(sys.modules[module]))}
+    modules = [importlib.import_module(name) for name in sorted({*names, *SHARED_CODE})]
+    content = "\n".join(f"# {module.__name__}\n{_bare_source(module)}" for module in modules)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
+def _neighbours(module: ModuleType) -> list[str]:
+    """Loaded modules from the folder of a user's module (or below it) that it imports: the rest of the user's own code."""
+    if module.__name__ in SHARED_CODE:
+        return []
+    folder = Path(str(module.__file__)).resolve().parent
+    found = []
+    for node in ast.walk(ast.parse(_source(module))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom):
+            package = module.__name__.rsplit(".", node.level)[0] + "." if node.level else ""
+            names = [f"{package}{node.module or ''}".strip(".")]
+        for name in names:
+            file = getattr(sys.modules.get(name), "__file__", None)
+            if file and folder in Path(file).resolve().parents and "site-packages" not in file:
+                found.append(name)
+    return found
+
+
 def _bare_source(module: ModuleType) -> str:
-    tree = ast.parse(inspect.getsource(module))
+    tree = ast.parse(_source(module))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]
     return ast.unparse(tree)
+
+
+def _source(module: ModuleType) -> str:
+    return Path(str(module.__file__)).read_text()

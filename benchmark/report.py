@@ -49,7 +49,7 @@ def make_report(folder: Path) -> Path:
     Raises:
         UserError: if there is no study, or nothing measured in it yet.
     """
-    study = read_json(folder / "study.json")
+    study = read_study(folder)
     runs = read_runs(folder, study)
     records = read_records(folder, runs)
     if records.empty:
@@ -72,6 +72,20 @@ def make_report(folder: Path) -> Path:
     )
     write_atomically(report / "index.html", page)
     return report / "index.html"
+
+
+def read_study(folder: Path) -> dict[str, Any]:
+    """The content of study.json.
+
+    Raises:
+        UserError: if it is missing, no JSON, or not a study's.
+    """
+    study = read_json(folder / "study.json")
+    needed = ("study", "dataset", "fingerprint", "preset", "settings", "runs", "benchmark", "environment")
+    missing = [key for key in needed if key not in study]
+    if missing:
+        raise UserError(f"{folder / 'study.json'} is no study of this version of the benchmark: it lacks {missing[0]!r}")
+    return dict(study)
 
 
 def read_runs(folder: Path, study: dict[str, Any]) -> pd.DataFrame:
@@ -125,10 +139,16 @@ def read_records(folder: Path, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def final_values(records: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """The values at the end of each run that came to its end."""
+    """The values at the end of each run that came to its end, missing ones too, by the protocol that they were measured by."""
     ends = runs.loc[runs.status == "done", ["run", "iterations"]]
     joined = records.merge(ends, on="run")
-    return joined[(joined.iteration == joined.iterations) & joined.metric.isin(list(MEASURES))]
+    final = joined[(joined.iteration == joined.iterations) & joined.metric.isin(list(MEASURES))]
+    return final.assign(protocol=final.protocol.map(_without_reason))
+
+
+def _without_reason(protocol: str) -> str:
+    """A value that is not available was to be measured like the others; why it is not is no part of how."""
+    return json.dumps({key: value for key, value in json.loads(protocol).items() if key != "not_available"}, sort_keys=True)
 
 
 def summarize(final: pd.DataFrame, records: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
@@ -143,10 +163,11 @@ def summarize(final: pd.DataFrame, records: pd.DataFrame, runs: pd.DataFrame) ->
         reference = values.loc[values.model == "real", "value"].median()
         for model in [name for name in runs.model.unique() if name in set(values.model)]:
             mine = runs[runs.model == model]
-            ended = mine[mine.status.isin(["done", "diverged", "failed"])]
-            found = values.loc[values.model == model, "value"].dropna().to_numpy()
+            lost = int(mine.status.isin(["diverged", "failed"]).sum())
+            measured = values.loc[values.model == model, "value"]
+            found = measured.dropna().to_numpy()
             before = start.loc[(start.model == model) & (start.metric == metric) & (start.protocol == protocol), "value"].dropna()
-            first, middle, third = ranked_quartiles(found, len(ended) - len(found), measure, reference)
+            first, middle, third = ranked_quartiles(found, len(measured) - len(found) + lost, measure, reference)
             rows.append(
                 {
                     "study": mine.study.iloc[0],
@@ -157,6 +178,7 @@ def summarize(final: pd.DataFrame, records: pd.DataFrame, runs: pd.DataFrame) ->
                     "runs": len(mine),
                     **{status: int((mine.status == status).sum()) for status in ("done", "diverged", "failed")},
                     "n": len(found),
+                    "without_value": len(measured) - len(found) + lost,
                     "best": best_first(found, measure, reference)[0] if len(found) else None,
                     "quartile_1": first,
                     "median": middle,
@@ -200,9 +222,9 @@ def ranked_quartiles(
 def status_counts(runs: pd.DataFrame) -> list[dict[str, Any]]:
     """How many runs of each model ended how, in the study's order."""
     statuses = ("done", "diverged", "failed", "running", "missing")
-    models = [model for model in runs.model.unique() if model not in REFERENCES]
     return [
-        {"model": model, **{s: int(((runs.model == model) & (runs.status == s)).sum()) for s in statuses}} for model in models
+        {"model": model, **{s: int(((runs.model == model) & (runs.status == s)).sum()) for s in statuses}}
+        for model in runs.model.unique()
     ]
 
 
@@ -217,7 +239,7 @@ def _section(measure: Measure, final: pd.DataFrame, summary: pd.DataFrame, repor
     for number, protocol in enumerate(mine.protocol.unique()):
         name = measure.metric + (f"_{number + 1}" if number else "")
         values = mine[mine.protocol == protocol]
-        figures.save(figures.box_plot(values, measure), report / "figures" / name)
+        figures.save(figures.box_plot(values, measure, _without_value(summary, protocol, measure)), report / "figures" / name)
         rows = summary[(summary.metric == measure.metric) & (summary.protocol == protocol)]
         parts.append(
             {
@@ -228,6 +250,12 @@ def _section(measure: Measure, final: pd.DataFrame, summary: pd.DataFrame, repor
             }
         )
     return {"measure": measure, "parts": parts}
+
+
+def _without_value(summary: pd.DataFrame, protocol: str, measure: Measure) -> dict[str, int]:
+    """How many ended runs of each model have no value by this protocol."""
+    rows = summary[(summary.metric == measure.metric) & (summary.protocol == protocol)]
+    return {row.model: int(row.without_value) for row in rows.itertuples()}
 
 
 def sentence(rows: pd.DataFrame, measure: Measure) -> str:
@@ -247,6 +275,10 @@ def sentence(rows: pd.DataFrame, measure: Measure) -> str:
         value = rows.loc[rows.model == name, "median"]
         if len(value):
             text += f"; {words} {value.iloc[0]:.3g}"
+    worst = rows[~rows.model.isin(REFERENCES) & rows["median"].isna()]
+    for row in worst.itertuples():
+        ended = row.without_value + row.n
+        text += f"; {figures.title(row.model)} has no median: {row.without_value} of its {ended} runs have no value"
     fewest, most = int(models.n.min()), int(models.n.max())
     runs = f"{fewest}" if fewest == most else f"{fewest} to {most}"
     return f"{text}. Each box holds {runs} runs: a sweep over hyperparameters, not repeated seeds."

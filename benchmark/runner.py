@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import json
 import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import filelock
+import joblib
 from tqdm import tqdm
 
 from benchmark.errors import UserError
 from benchmark.records import environment, read_json, write_json
-from benchmark.study import Run, Study
+from benchmark.study import EXTENT, Run, Study
 from benchmark.trial import run_trial
 
 
@@ -36,18 +39,18 @@ class _Worker:
 
 
 def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many cores this process may use: the machine's, less what affinity and a container's quota take away."""
+    return int(joblib.cpu_count())
 
 
-def resolve_workers(asked: int | None, threads: int) -> int:
-    """How many runs to do at once.
+def resolve_workers(asked: int | None, threads: int, device: str = "cpu") -> int:
+    """How many runs to do at once: on a CPU as many as its cores bear, on a GPU one unless more are asked for.
 
     Raises:
         UserError: if workers times threads exceed the cores: an iteration then takes many times as long.
     """
     if asked is None:
-        return max(1, cores() // threads)
+        return 1 if device == "cuda" else max(1, cores() // threads)
     if asked * threads > cores():
         raise UserError(
             f"{asked} workers of {threads} threads need more than this machine's {cores()} cores; "
@@ -60,20 +63,21 @@ def run_study(study: Study, results: Path, workers: int, device: str) -> Counter
     """Do what is missing of a study.
 
     Returns:
-        How many runs are `done`, `diverged` and `failed`, and how many of all were `found` finished.
+        How many runs are `done`, `diverged` and `failed`; how many of all were `found` finished; how many runs of earlier
+        commands are `left_over` in the folder, no part of the study as it is now.
 
     Raises:
         UserError: if the folder cannot be written, holds another study of this name, or another process works in it.
     """
     folder = results / study.name
     with _claimed(folder):
-        _save(study, folder)
+        left_over = _save(study, folder)
         pending = [run for run in study.runs if _status(folder, run) not in ("done", "diverged")]
         found = len(study.runs) - len(pending)
         if pending:
             _work(pending, folder, workers, device)
         counts = Counter(_status(folder, run) for run in study.runs)
-        counts["found"] = found
+        counts.update(found=found, left_over=left_over)
     return counts
 
 
@@ -96,30 +100,29 @@ def _claimed(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _save(study: Study, folder: Path) -> None:
+def _save(study: Study, folder: Path) -> int:
+    """Write study.json; returns how many runs of an earlier study.json are no part of this study."""
     path = folder / "study.json"
-    content = study.as_json()
-    if path.exists():
-        old = read_json(path)
-        if any(old.get(key) != value for key, value in content.items() if key != "code"):
-            difference = next(_differences(old, content), "its values differ")
-            raise UserError(f"{folder} holds another study of this name ({difference}); name this one with STUDY=…")
-        if old["code"] == content["code"]:
-            return
-    write_json(path, {**content, "environment": environment()})
+    content = json.loads(json.dumps(study.as_json()))  # as it will be read: tuples are lists there
+    old = read_json(path) if path.exists() else {}
+    difference = next(_differences(old, content), None) if old else None
+    if difference:
+        raise UserError(f"{folder} holds another study of this name ({difference}); name this one with STUDY=…")
+    if {key: old.get(key) for key in content} != content:
+        write_json(path, {**content, "environment": environment()})
+    return len(set(old.get("runs", {})) - set(content["runs"]))
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
-    for key in ("dataset", "fingerprint", "preset", "benchmark"):
+    """What makes two studies different ones, and not one with more runs or with newer code."""
+    for key in ("dataset", "fingerprint", "preset"):
         if old.get(key) != new[key]:
             yield f"{key} is {old.get(key)!r} there, {new[key]!r} here"
     for key, value in new["settings"].items():
-        if old.get("settings", {}).get(key) != value:
+        if key not in EXTENT and old.get("settings", {}).get(key) != value:
             yield f"{key} is {old.get('settings', {}).get(key)!r} there, {value!r} here"
     if set(old.get("models", {})) != set(new["models"]):
         yield f"its models are {', '.join(old.get('models', {}))}"
-    if old.get("code") != new["code"]:
-        yield "the models' code has changed since"
 
 
 def _status(folder: Path, run: Run) -> str:
@@ -167,8 +170,11 @@ def _start(context: Any, run: Run, folder: Path, device: str) -> _Worker:
     run_folder.mkdir(parents=True, exist_ok=True)
     for stale in ("status.json", "error.txt"):
         (run_folder / stale).unlink(missing_ok=True)
-    write_json(run_folder / "run.json", {"run": run.id, "study": folder.name, **asdict(run), "environment": environment()})
-    ours, theirs = context.Pipe(duplex=False)
+    write_json(
+        run_folder / "run.json",
+        {"run": run.id, "study": folder.name, **asdict(run), "environment": {**environment(), "device": device}},
+    )
+    ours, theirs = context.Pipe()
     process = context.Process(target=_worker_main, args=(run_folder, device, theirs), daemon=True)
     process.start()
     theirs.close()
@@ -204,4 +210,13 @@ def _end(worker: _Worker, folder: Path) -> str:
 def _worker_main(run_folder: Path, device: str, pipe: Connection) -> None:
     """What a worker process does. Interrupts are for the parent, which ends its workers itself."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, args=(pipe,), daemon=True).start()
     run_trial(run_folder, device, pipe.send)
+
+
+def _end_with_parent(pipe: Connection) -> None:
+    """Leave at once when the parent is gone, without a status: whoever starts the study again goes on from the checkpoint."""
+    try:
+        pipe.recv()  # nobody ever sends anything this way
+    except (EOFError, OSError):
+        os._exit(1)

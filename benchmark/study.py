@@ -5,14 +5,24 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from benchmark import __version__
 from benchmark.datasets import Dataset, Description, describe
 from benchmark.errors import UserError, unknown
-from benchmark.models import DEFAULT_MODELS, code_fingerprint, constructor_arguments, dotted_path, import_model, short_name
+from benchmark.models import (
+    DEFAULT_MODELS,
+    code_fingerprint,
+    constructor_arguments,
+    dotted_path,
+    hyperparameter_grid,
+    import_model,
+    plain_value,
+    short_name,
+)
 from benchmark.randomness import derive_seed
 
 REFERENCES = ("real", "noise")
@@ -45,6 +55,9 @@ class Settings:
 
 # What determines the weights of a run; the rest is about its evaluation.
 TRAINING_SETTINGS = ("iterations", "width", "batch_size", "threads")
+
+# What determines how many runs a study has, and nothing about any of them.
+EXTENT = ("budget", "seeds")
 
 PRESETS = ("quick", "paper")
 
@@ -109,7 +122,7 @@ class Run:
         identity.pop("model")
         identity["training"] = {name: settings[name] for name in TRAINING_SETTINGS}
         if self.is_reference:  # it has no weights: only its evaluation tells it from another
-            identity["evaluation"] = settings
+            identity["evaluation"] = {name: value for name, value in settings.items() if name not in EXTENT}
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
         return f"{self.model.rpartition('.')[2].lower()}-{digest}"
 
@@ -118,12 +131,18 @@ class Run:
         return self.model in REFERENCES
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Run:
-        """The run that `asdict` wrote; keys of its surroundings are ignored."""
-        names = cls.__dataclass_fields__
-        values = {name: content[name] for name in names}
-        values["settings"] = Settings(**content["settings"])
-        values["image_shape"] = tuple(content["image_shape"])
+    def from_json(cls, content: Mapping[str, Any], path: Path | None = None) -> Run:
+        """The run that `asdict` wrote; keys of its surroundings are ignored.
+
+        Raises:
+            UserError: if something is missing; `path` is named.
+        """
+        try:
+            values = {name: content[name] for name in cls.__dataclass_fields__}
+            values["settings"] = Settings(**content["settings"])
+            values["image_shape"] = tuple(content["image_shape"])
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{path or 'this'} is no run of this version of the benchmark: {error}") from None
         return cls(**values)
 
 
@@ -214,28 +233,28 @@ def _grid(model: type, name: str, dataset: Description, settings: Settings) -> l
     layer's inputs, so narrower networks need proportionally larger steps (Yang et al. 2022, arXiv 2203.03466).
     """
     arguments = constructor_arguments(model)
-    sweep = dict(model.sweep)  # type: ignore[attr-defined]
+    sweep = hyperparameter_grid(model)
     if "latent_dim" in arguments:
-        sweep.setdefault("latent_dim", dataset.latent_dims)
-    for key, values in sweep.items():
-        if key not in arguments:
-            raise unknown(f"hyperparameter in the sweep of {name}", key, arguments)
-        if isinstance(values, str) or not isinstance(values, Iterable) or not list(values):
-            raise UserError(f"the sweep of {name} gives {key!r} as {values!r}; a list of values was expected")
+        sweep.setdefault("latent_dim", list(dataset.latent_dims))
     required = [key for key, argument in arguments.items() if argument.default is argument.empty and key not in sweep]
     if required:
         raise UserError(f"model {name} has no default for {required[0]!r}, and its sweep does not set it")
-    fixed = {key: argument.default for key, argument in arguments.items()}
+    fixed = {
+        key: plain_value(argument.default, f"the default of {name}'s {key!r}")
+        for key, argument in arguments.items()
+        if key not in sweep
+    }
     if "width" in arguments:
         fixed["width"] = settings.width
-    cells = []
-    for values in itertools.product(*sweep.values()):
-        cell = {**fixed, **dict(zip(sweep, values, strict=True))}
-        for key in cell:
-            if key.endswith("learning_rate") and "width" in arguments:
-                cell[key] = float(f"{cell[key] / settings.width:.6g}")
-        cells.append(cell)
-    return cells
+    cells = [{**fixed, **dict(zip(sweep, values, strict=True))} for values in itertools.product(*sweep.values())]
+    return [_scaled_rates(cell, settings.width) if "width" in arguments else cell for cell in cells]
+
+
+def _scaled_rates(cell: dict[str, Any], width: float) -> dict[str, Any]:
+    return {
+        key: float(f"{value / width:.6g}") if key.endswith("learning_rate") and isinstance(value, int | float) else value
+        for key, value in cell.items()
+    }
 
 
 def _draw(path: str, cells: list[dict[str, Any]], budget: int | None) -> list[dict[str, Any]]:
@@ -269,7 +288,8 @@ def _default_name(dataset: str, preset_name: str, models: tuple[str, ...], given
     words = [dataset, preset_name]
     if models != DEFAULT_MODELS:
         words.append("-".join(name.rpartition(".")[2].lower() for name in models))
-    words += [f"{name}{value:g}" for name, value in sorted(given.items())]
+    # Budget and seeds only add runs to a study: asking for more of them extends it.
+    words += [f"{name}{value:g}" for name, value in sorted(given.items()) if name not in EXTENT]
     return "-".join(words)
 
 
@@ -283,7 +303,11 @@ def describe_study(study: Study) -> list[str]:
     ]
     for name, counts in study.models.items():
         whole = " (the whole grid)" if counts["configurations"] == counts["grid"] else f" of {counts['grid']}"
-        lines.append(f"  {name}: {counts['configurations']} configurations{whole}, seeds: {settings.seeds}")
+        lines.append(f"  {name}: configurations: {counts['configurations']}{whole}, seeds of each: {settings.seeds}")
+    lines.append(
+        f"  measured on {settings.samples} samples; critics of {settings.critic_steps} steps at {settings.critic_width:g} of the "
+        f"width, on {settings.critic_images} images a side; batch-norm statistics from {settings.calibration} draws"
+    )
     if settings.width < 1:
         lines.append("  Narrow networks and a short training: it shows who learns, not the paper's numbers (PRESET=paper does).")
     return lines

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import torch
 
+from benchmark.building import build
 from benchmark.errors import UserError
 from benchmark.evaluation import evaluation_copy
 from benchmark.gan_module import GANModule
 from benchmark.records import read_json
 from benchmark.study import Run
-from benchmark.trial import build
 
 
 def load(run_folder: str | Path) -> GANModule:
@@ -24,14 +25,17 @@ def load(run_folder: str | Path) -> GANModule:
         UserError: if the folder holds no trained model.
     """
     folder = Path(run_folder)
-    run = Run.from_json(read_json(folder / "run.json"))
+    run = Run.from_json(read_json(folder / "run.json"), folder / "run.json")
     if run.is_reference:
         raise UserError(f"{folder} is the sanity row {run.model!r}: there is no model in it")
     path = folder / "checkpoint.ckpt"
     if not path.exists():
         raise UserError(f"{folder} has no checkpoint: its run has not come so far")
-    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     module = build(run)
-    module.load_state_dict(checkpoint["state_dict"])
-    module.on_load_checkpoint(checkpoint)
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        module.load_state_dict(checkpoint["state_dict"])
+        module.on_load_checkpoint(checkpoint)
+    except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        raise UserError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from None
     return evaluation_copy(module, run.settings.calibration)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from benchmark import pictures
+from benchmark.building import build
 from benchmark.datasets import Dataset, load_dataset
 from benchmark.errors import Diverged
 from benchmark.evaluation import (
@@ -27,8 +28,6 @@ from benchmark.evaluation import (
     training_generator,
 )
 from benchmark.gan_module import Autoencoder, Chunk, GANModule
-from benchmark.models import import_model
-from benchmark.randomness import derive_seed
 from benchmark.records import RecordFile, Row, read_json, write_atomically, write_json
 from benchmark.study import Run
 
@@ -37,19 +36,11 @@ CHUNK = 10
 CURVE_POINTS = 10
 """How often losses and learning curves are recorded in a run."""
 CHECKPOINTS = 5
-"""How often a run saves itself."""
+"""How often a run saves itself at least."""
+CHECKPOINT_SECONDS = 300
+"""After how long it does so in any case. Where it saves does not change what it computes."""
 
 Progress = Callable[[int], None]
-
-
-def build(run: Run, model: type | None = None) -> GANModule:
-    """The model of a run with its initial weights, a function of the run's seed."""
-    model = model or import_model(run.path)
-    with torch.random.fork_rng():
-        torch.manual_seed(derive_seed(run.seed, "initial weights"))
-        module: GANModule = model(run.image_shape, **run.hyperparameters)
-    module.seed = run.seed
-    return module.to(memory_format=torch.channels_last)  # convolutions take a tenth less time, on either device
 
 
 def run_trial(folder: Path, device: str, progress: Progress) -> str:
@@ -62,6 +53,8 @@ def run_trial(folder: Path, device: str, progress: Progress) -> str:
         dataset = load_dataset(run.dataset)
         do = _reference_trial if run.is_reference else _model_trial
         do(folder, run, dataset, torch.device(device), progress, seconds)
+    except BrokenPipeError:
+        raise  # whoever waits for the result is gone: the run is neither done nor failed
     except Diverged as reason:
         status = {"status": "diverged", "reason": str(reason)}
     except Exception as error:
@@ -84,9 +77,12 @@ def _model_trial(
     critic = InTrainingCritic(dataset, run, records, device, seconds)
     recorder = Recorder(records, settings.iterations, progress)
     keeper = CheckpointKeeper(checkpoint, settings.iterations)
-    with _timed(seconds, "training"):
-        train(module, dataset["train"], run, [recorder, critic, keeper], device, checkpoint if checkpoint.exists() else None)
-    seconds["training"] -= seconds["critic_in_training"]
+    try:
+        with _timed(seconds, "training"):
+            start = checkpoint if checkpoint.exists() else None
+            train(module, dataset["train"], run, [recorder, critic, keeper], device, start)
+    finally:
+        seconds["training"] -= seconds["critic_in_training"]
     with _timed(seconds, "evaluation"):
         sampler = generator_of(module, settings.calibration)
         records.append([critic.companion.score(sampler, module.iteration, "critic_in_training")])
@@ -141,6 +137,7 @@ def _fit(
     )
     chunks = Chunks(module, pixels.to(device), run.settings.batch_size, run.settings.iterations)
     trainer.fit(module, chunks, ckpt_path=checkpoint, weights_only=True)
+    module.to(device)  # Lightning moves it to the CPU when it is done
 
 
 @contextmanager
@@ -254,9 +251,12 @@ class CheckpointKeeper(_AfterChunk):
 
     def __init__(self, path: Path, iterations: int) -> None:
         self.path, self.iterations = path, iterations
+        self.saved_at = time.monotonic()
 
     def after_chunk(self, trainer: pl.Trainer, pl_module: GANModule) -> None:
-        if _is_due(pl_module.iteration, self.iterations, CHECKPOINTS):
+        late = time.monotonic() - self.saved_at > CHECKPOINT_SECONDS
+        if late or _is_due(pl_module.iteration, self.iterations, CHECKPOINTS):
+            self.saved_at = time.monotonic()
             part = self.path.with_suffix(".part")
             trainer.save_checkpoint(part)
             part.replace(self.path)

@@ -22,7 +22,8 @@ def mode_coverage(modes: Tensor, n_modes: int = 1000) -> tuple[int, float]:
 
     Returns:
         (covered, kl): covered in [0, n_modes], goal maximize; kl in nats in [0, log n_modes], goal minimize. Bias: n samples
-        of a perfectly uniform model still measure about (n_modes - 1) / (2 n).
+        of a perfectly uniform model still measure (n_modes - 1) / (2 n) to first order (0.019 for 26,000; for 2,000 samples,
+        too few for the first order's 0.25, it is 0.29).
 
     Raises:
         ValueError: without samples, for ids that are no integers, or for ids out of range.
@@ -39,7 +40,10 @@ def mode_coverage(modes: Tensor, n_modes: int = 1000) -> tuple[int, float]:
 
 
 def kl_standard_error(modes: Tensor, n_modes: int = 1000) -> float:
-    """Standard error of `mode_coverage`'s kl over redrawing the samples (delta method on the plug-in entropy), in nats."""
+    """Standard error of `mode_coverage`'s kl over redrawing the samples (delta method on the plug-in entropy), in nats.
+
+    First order, so too large near the uniform distribution: 0.0012 where redrawing 26,000 uniform samples gives 0.0009.
+    """
     counts = torch.bincount(modes.flatten().long(), minlength=n_modes).double()
     share = counts[counts > 0] / counts.sum()
     surprise = share.log()

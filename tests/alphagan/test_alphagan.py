@@ -137,3 +137,14 @@ def test_three_lines_override_a_loss_term():
     model = NonSaturating(SHAPE, 6, width=0.125)
     assert model.generator_loss(IMAGES)["adversarial_sample"].item() > 0
     assert model.hparams.latent_dim == 6
+
+
+def test_the_sweep_is_the_papers():
+    rates, weights = (1e-4, 2e-4, 1e-3), (1.0, 5.0, 10.0, 50.0)
+    assert AlphaGAN.sweep == {
+        "learning_rate": rates,
+        "discriminator_learning_rate": rates,
+        "code_discriminator_learning_rate": rates,
+        "encoder_reconstruction_weight": weights,
+        "generator_reconstruction_weight": weights,
+    }

@@ -144,3 +144,34 @@ def test_ages_code_term_is_the_weighted_mean_of_one_minus_cosine():
     latents = module.prior(len(IMAGES), torch.Generator().manual_seed(3))
     codes = module.encode(module.generator(latents))
     assert value == pytest.approx(4 * (1 - (codes * latents).sum(1)).mean().item(), rel=1e-4)
+
+
+def test_each_network_has_its_own_learning_rate():
+    dcgan = build(DCGAN, learning_rate=1e-3, discriminator_learning_rate=2e-3)
+    wgan_gp = build(WGANGP, learning_rate=3e-3, critic_learning_rate=4e-3)
+    age = build(AGE, learning_rate=5e-3)
+    rates = [[optimizer.param_groups[0]["lr"] for optimizer in model.configure_optimizers()] for model in (dcgan, wgan_gp, age)]
+    assert rates == [[1e-3, 2e-3], [4e-3, 3e-3], [5e-3, 5e-3]]
+
+
+def test_dcgans_generator_minimizes_minus_log_d():
+    module = build(DCGAN)
+    module._inside = torch.Generator().manual_seed(2)
+    value = module.generator_loss(IMAGES)["adversarial"].item()
+    d = module.discriminator(module.sample(len(IMAGES), torch.Generator().manual_seed(2))).sigmoid()
+    assert value == pytest.approx(-d.log().mean().item(), rel=1e-4)
+
+
+def test_ages_divergence_is_the_empirical_kl_per_latent_dimension():
+    codes = torch.randn(32, 6, generator=torch.Generator().manual_seed(0))
+    assert build(AGE).divergence(codes).item() == pytest.approx(losses.empirical_kl(codes).item() / 6, rel=1e-6)
+
+
+def test_the_sweeps_are_the_papers():
+    small = (1e-4, 2e-4, 3e-4)
+    assert DCGAN.sweep == {"learning_rate": small, "discriminator_learning_rate": small}
+    assert WGANGP.sweep == {"learning_rate": small, "critic_learning_rate": small}
+    # The authors' weights 100 to 2000, which their code divides by a latent size of 128.
+    assert AGE.sweep == {"learning_rate": (1e-4, 2e-4, 5e-4), "code_weight": (0.78125, 3.90625, 7.8125, 15.625)}
+    assert AGE(SHAPE, 6, width=0.125).hparams.code_weight == 7.8125
+    assert WGANGP(SHAPE, 6, width=0.125).hparams.penalty_weight == 10

@@ -52,6 +52,7 @@ def folder(tmp_path):
         (["run", "--device", "gpu"], ["device 'gpu'", "cuda"]),
         (["run", "--workers", "4096"], ["4096 workers", "at most"]),
         (["run", "--study", "../elsewhere"], ["STUDY", "../elsewhere"]),
+        (["run", "--study", ".."], ["STUDY", "'..'"]),
         (["run", "--results", "mygan.py"], ["mygan.py"]),
         (["run", "--results", "/proc/nowhere"], ["cannot write to /proc/nowhere", "RESULTS"]),
         (["check", "broken.NoGenerator"], ["breaks the contract"]),
@@ -89,12 +90,12 @@ def test_a_users_model_passes_the_check_and_joins_a_study_by_its_path(folder):
     first = benchmark(*words, cwd=folder)
     assert first.returncode == 0, first.stderr
     assert "4 done, 0 diverged, 0 failed" in first.stdout
-    assert "mygan.MyGAN: 1 configurations of 9" in first.stdout
+    assert "mygan.MyGAN: configurations: 1 of 9" in first.stdout
     page = (folder / "results" / "ours" / "report" / "index.html").read_text()
     assert "mygan.MyGAN" in page
     again = benchmark(*words, cwd=folder)
     assert "Nothing to do" in again.stdout
-    assert benchmark("status", cwd=folder).stdout.count("1 done") == 2
+    assert benchmark("status", cwd=folder).stdout.count("1 done") == 4
     run = next((folder / "results" / "ours" / "runs").glob("mygan-*"))
     assert benchmark("sample", str(run), "-n", "7", cwd=folder).returncode == 0
     assert (folder / "samples.png").stat().st_size > 1000

@@ -27,6 +27,25 @@ class NoSweepKey(Tiny):
     sweep = {"learningrate": (1e-3,)}
 
 
+class ListSweep(Tiny):
+    sweep = ["learning_rate"]
+
+
+class ScalarSweep(Tiny):
+    sweep = {"learning_rate": 1e-3}
+
+
+class TwiceTheSame(Tiny):
+    sweep = {"latent_dim": (10, 10)}
+
+
+class ClassDefault(Tiny):
+    sweep = {}
+
+    def __init__(self, image_shape, latent_dim=4, learning_rate=1e-2, width=1.0, activation=torch.nn.ReLU):
+        super().__init__(image_shape, latent_dim, learning_rate, width)
+
+
 class Orphan(Tiny):
     def __init__(self, image_shape, latent_dim=4, learning_rate=1e-2, width=1.0):
         super().__init__(image_shape, latent_dim, learning_rate, width)
@@ -115,7 +134,11 @@ class NoSuper(GANModule):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (NoSweepKey, "sweep key 'learningrate' is no constructor argument; those are latent_dim, learning_rate, width"),
+        (NoSweepKey, "sweep key 'learningrate' is no constructor argument of NoSweepKey.*did you mean 'learning_rate'"),
+        (ListSweep, "must map hyperparameters to their values, not be list"),
+        (ScalarSweep, "gives 'learning_rate' as 0.001; a list of values"),
+        (TwiceTheSame, r"gives 'latent_dim' as \[10, 10\]; different values"),
+        (ClassDefault, "the default of 'activation' is <class"),
         (Orphan, "parameter extra.weight belongs to no phase"),
         (MovesTheOther, "phase 'judge' moves generator.0.weight"),
         (NaNLoss, "phase 'judge': loss term 'real' is nan"),

@@ -1,11 +1,14 @@
 import copy
+from dataclasses import replace
 
+import pytest
 import torch
 from torch import nn
 
 from alphagan import AlphaGAN
 from baselines import DCGAN
 from benchmark.datasets import load_dataset
+from benchmark.errors import Diverged
 from benchmark.evaluation import (
     CompanionCritic,
     evaluate,
@@ -53,20 +56,36 @@ def test_the_original_and_networks_that_do_not_sample_stay_as_they_are():
 
 
 def test_samples_of_the_copy_do_not_depend_on_the_batch():
-    sampler = generator_of(small(), 100)
-    whole = sampler(8, torch.Generator().manual_seed(0))
-    source = torch.Generator().manual_seed(0)
-    parts = torch.cat([sampler(8, source)])
-    assert torch.equal(whole, parts)
+    twin = evaluation_copy(small(), 100)
+    latents = twin.prior(8, torch.Generator().manual_seed(0))
+    parts = torch.cat([twin.generator(latents[:3]), twin.generator(latents[3:])])
+    assert torch.allclose(twin.generator(latents), parts, atol=1e-6)
 
 
-def test_the_critic_beside_a_training_does_not_touch_it():
+def test_samples_that_are_not_finite_are_a_divergence():
+    module = small()
+    next(module.generator.parameters()).data.fill_(float("nan"))
+    with pytest.raises(Diverged, match="not finite"):
+        generator_of(module, 100)(4, torch.Generator())
+
+
+class Delicate(DCGAN):
+    """A generator with state beside batch norm's, and with draws of its own."""
+
+    def __init__(self, image_shape, latent_dim=4, width=0.125):
+        super().__init__(image_shape, latent_dim, width=width)
+        self.generator = nn.Sequential(nn.Dropout(0.5), *self.generator)
+        nn.utils.parametrizations.spectral_norm(self.generator[1])
+
+
+@pytest.mark.parametrize("model", [DCGAN, Delicate])
+def test_the_critic_beside_a_training_does_not_touch_it(model):
     """Same generator, bit for bit, with the independent critic and without."""
     dataset, run = load_dataset("colormnist-mini"), make_run(iterations=24)
     states = []
     for critic in (False, True):
         torch.manual_seed(0)
-        module = DCGAN(SHAPE, latent_dim=4, width=0.125)
+        module = model(SHAPE, latent_dim=4, width=0.125)
         companion = [InTrainingCritic(dataset, run, _Rows(), CPU, {})] if critic else []
         train(module, dataset["train"], run, companion, CPU)
         states.append(module.state_dict())
@@ -81,13 +100,42 @@ class _Rows:
 
 
 def test_the_training_generator_moves_no_statistics_and_no_stream():
-    module = small()
+    module = Delicate(SHAPE)
     before = copy.deepcopy(module.state_dict())
     state = torch.random.get_rng_state()
-    training_generator(module)(4, torch.Generator().manual_seed(0))
+    sampler = training_generator(module)
+    first, second = (sampler(4, torch.Generator().manual_seed(0)) for _ in range(2))
+    assert torch.equal(first, second)
     assert torch.equal(state, torch.random.get_rng_state())
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
-    assert all(layer.track_running_stats for layer in module.modules() if isinstance(layer, nn.BatchNorm2d))
+    assert module.training
+
+
+def test_the_critic_learns_on_validation_images_and_is_judged_on_test_images():
+    """Splits of one grey each, and a critic that can be listened to: which of them does it meet when?"""
+    levels = {"train": 10, "validation": 100, "test": 200}
+    pixels = {split: torch.full((50, *SHAPE), level, dtype=torch.uint8) for split, level in levels.items()}
+    dataset = replace(load_dataset("colormnist-mini"), splits=pixels)
+    companion = CompanionCritic(dataset, SETTINGS, 3, "post-hoc", CPU)
+    network, met, drawn = companion.critic.network, [], []
+    network.forward = lambda x: met.append(x.detach()) or nn.Sequential.forward(network, x)
+
+    def sampler(n, source):
+        drawn.append(torch.rand(n, *SHAPE, generator=source))
+        return drawn[-1]
+
+    def greys():
+        seen = [round((x.flatten()[0].item() + 1) * 127.5) for x in met if x.unique().numel() == 1]
+        met.clear()
+        return seen
+
+    companion.advance(sampler, 3)
+    assert len({images.numpy().tobytes() for images in drawn}) == 3  # fresh latents for every step
+    assert set(greys()) == {100}
+    companion.score(sampler, 1, "critic")
+    assert set(greys()) == {200}
+    assert [row.metric for row in companion.curve(sampler, 1)] == ["critic_curve/validation", "critic_curve/test"]
+    assert greys() == [100, 200]
 
 
 def test_a_critic_short_of_its_budget_is_not_available_never_near_zero():

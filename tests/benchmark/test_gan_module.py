@@ -1,4 +1,5 @@
 import copy
+import math
 
 import pytest
 import torch
@@ -84,6 +85,11 @@ def test_no_graph_is_recorded_through_the_generator_when_the_judge_trains():
     assert [sample.requires_grad for sample in samples] == [True, False, True]
 
 
+def test_a_phase_is_updated_at_least_once():
+    with pytest.raises(ValueError, match="at least once"):
+        Phase("generator", [], dict, 1e-3, updates=0)
+
+
 def test_frozen_networks_need_no_phase_and_stay():
     class Frozen(Tiny):
         def __init__(self, image_shape, latent_dim=4, learning_rate=1e-2, width=1.0):
@@ -161,7 +167,7 @@ def test_terms_are_logged_as_they_are_and_a_nan_among_them_is_not_lost():
     module._count(module.schedule().phases[1], {"real": torch.tensor(float("nan"))})
     module._count(module.schedule().phases[1], {"real": torch.tensor(1.0)})
     module._summed_iterations = 2
-    assert module.take_mean_terms()["judge/real"] != module.take_mean_terms().get("judge/real", 0.0)
+    assert math.isnan(module.take_mean_terms()["judge/real"])
 
 
 def test_a_loss_without_names_is_explained():

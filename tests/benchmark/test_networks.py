@@ -39,6 +39,24 @@ def test_code_discriminator_has_three_hidden_layers_of_750_without_batch_norm():
     assert not any(isinstance(layer, nn.BatchNorm1d) for layer in network)
 
 
+def test_activations_and_initial_weights():
+    shape = (3, 32, 32)
+    players = {
+        "generator": networks.generator(shape, 8),
+        "encoder": networks.encoder(shape, 8),
+        "discriminator": networks.discriminator(shape),
+    }
+    for name, network in players.items():
+        slopes = {layer.negative_slope for layer in network if isinstance(layer, nn.LeakyReLU)}
+        assert slopes == ({0.2} if name == "discriminator" else set())
+        weights = torch.cat([layer.weight.flatten() for layer in network if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)])
+        assert weights.std().item() == pytest.approx(0.02, rel=0.02)
+    critic = networks.discriminator(shape, batch_norm=False)
+    for layer in (layer for layer in critic if isinstance(layer, nn.Conv2d)):
+        fan_in = layer.weight[0].numel()
+        assert layer.weight.std().item() == pytest.approx((2 / 1.04 / fan_in) ** 0.5, rel=0.1)
+
+
 @pytest.mark.parametrize("width", [0.125, 0.25, 1.0])
 @pytest.mark.parametrize("shape", [(3, 28, 28), (1, 28, 28), (3, 32, 32), (3, 64, 64), (3, 128, 128)])
 def test_shapes_and_ranges(shape, width):

@@ -10,7 +10,16 @@ from benchmark.errors import UserError
 from benchmark.figures import BEST, box_plot, colours, in_order
 from benchmark.measures import MEASURES, Measure
 from benchmark.records import RecordFile, Row, write_json
-from benchmark.report import best_first, make_report, ranked_quartiles, sentence, study_folders
+from benchmark.report import (
+    best_first,
+    make_report,
+    ranked_quartiles,
+    read_runs,
+    read_study,
+    sentence,
+    status_counts,
+    study_folders,
+)
 
 MATCH = Measure("diversity", "Diversity", "match", "")
 PROTOCOL = {"steps": 100}
@@ -109,7 +118,8 @@ def test_records_csv_is_tidy_and_complete(study):
 
 def test_the_ten_best_are_black_circles(tmp_path):
     values = pd.DataFrame({"model": "dcgan", "value": np.arange(-14.0, 0.0), "run": range(14)})
-    figure = box_plot(values, MEASURES["critic"])
+    figure = box_plot(values, MEASURES["critic"], {"dcgan": 2})
+    assert figure.axes[0].get_xticklabels()[0].get_text() == "DCGAN\nn = 14 of 16"
     circles = figure.axes[0].collections[-1]
     assert sorted(circles.get_offsets()[:, 1]) == list(np.arange(-float(BEST), 0.0))
     assert circles.get_edgecolor().tolist() == [[0, 0, 0, 1]]
@@ -145,6 +155,41 @@ def test_values_of_two_protocols_are_never_in_one_plot(study):
     assert {path.name for path in (study / "report" / "figures").glob("critic*.png")} == {"critic.png", "critic_2.png"}
     summary = pd.read_csv(study / "report" / "summary.csv")
     assert sorted(summary[summary.model == "dcgan"].n) == [1, 5]
+
+
+def test_runs_of_another_protocol_are_not_counted_as_lost_and_missing_values_are(study):
+    reason = {**PROTOCOL, "not_available": "the value is nan"}
+    for run, row in (
+        ("run-3", Row(10, "critic", None, n=5, protocol=reason)),
+        ("run-2", Row(10, "critic", -5.0, protocol={"s": 7})),
+    ):
+        records = RecordFile(study / "runs" / run / "records.jsonl")
+        records.rewind(1)
+        records.append([row])
+    make_report(study)
+    summary = pd.read_csv(study / "report" / "summary.csv")
+    rows = summary[summary.model == "dcgan"].sort_values("n")
+    assert rows.n.tolist() == [1, 3]  # a value that is not available makes no protocol of its own
+    assert rows.without_value.tolist() == [0, 1]
+    assert rows["median"].tolist() == [-5, -3.5]
+
+
+def test_a_model_that_lost_its_runs_is_named_in_the_sentence(study):
+    make_report(study)
+    text = sentence(pd.read_csv(study / "report" / "summary.csv"), MEASURES["critic"])
+    assert "AGE has no median: 2 of its 4 runs have no value" in text
+
+
+def test_what_is_no_study_is_named(tmp_path):
+    (tmp_path / "study.json").write_text("{}")
+    with pytest.raises(UserError, match="lacks 'study'"):
+        make_report(tmp_path)
+
+
+def test_a_failed_sanity_row_is_counted(tmp_path):
+    folder = write_study(tmp_path / "lost", [("real", "failed", None), ("dcgan", "done", -1.0)])
+    counts = {row["model"]: row for row in status_counts(read_runs(folder, read_study(folder)))}
+    assert counts["real"]["failed"] == 1
 
 
 def test_a_report_of_the_same_records_is_the_same_to_the_byte(study):

@@ -1,6 +1,11 @@
 """Studies from end to end, in worker processes, on real digits."""
 
+import contextlib
 import json
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -149,6 +154,60 @@ def test_another_study_of_the_same_name_is_refused(finished):
     other = replace(study, settings=replace(study.settings, samples=17))
     with pytest.raises(UserError, match="samples is 16 there, 17 here"):
         run_study(other, results, 1, "cpu")
+
+
+def test_more_seeds_extend_a_study_and_fewer_leave_the_others_in_the_folder(tmp_path):
+    one, two = tiny_study(["tests.support.Tiny"]), tiny_study(["tests.support.Tiny"], seeds=2)
+    two = replace(two, runs=(*two.runs, replace(two.runs[-1], seed=1)))
+    assert run_study(one, tmp_path, 1, "cpu")["found"] == 0
+    counts = run_study(two, tmp_path, 1, "cpu")
+    assert (counts["found"], counts["done"], counts["left_over"]) == (3, 4, 0)
+    counts = run_study(one, tmp_path, 1, "cpu")
+    assert (counts["found"], counts["done"], counts["left_over"]) == (3, 3, 1)
+
+
+def test_code_that_changed_since_is_not_trained_under_the_old_name(tmp_path):
+    study = tiny_study(["tests.support.Tiny"])
+    study = replace(study, runs=tuple(replace(run, code="older") for run in study.runs))
+    assert run_study(study, tmp_path, 1, "cpu")["failed"] == 1
+    status = json.loads((tmp_path / "tiny" / "runs" / study.runs[-1].id / "status.json").read_text())
+    assert "is not what run" in status["reason"]
+
+
+def processes_of(session: int) -> list[str]:
+    """The processes of a session that are still there, by /proc."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session and fields[0] != "Z":
+                found.append(stat.parent.name)
+    return found
+
+
+def wait_until(happened, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.1)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads processes from /proc")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_end_with_their_parent_and_leave_no_status(tmp_path, how):
+    words = ["--models", "dcgan", "--budget", "1", "--iterations", "100000", "--study", "killed", "--results", str(tmp_path)]
+    parent = subprocess.Popen(
+        [sys.executable, "-m", "benchmark", "run", *words], start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    runs = tmp_path / "killed" / "runs"
+    wait_until(lambda: runs.exists() and any(runs.glob("*/run.json")), 120)
+    assert len(processes_of(parent.pid)) > 1
+    parent.send_signal(how)
+    parent.communicate()
+    wait_until(lambda: not processes_of(parent.pid), 30)
+    assert not list(runs.glob("*/status.json"))
+    assert not list(runs.glob("*/error.txt"))
+    assert parent.returncode == (130 if how == signal.SIGTERM else -signal.SIGKILL)
 
 
 def test_two_processes_do_not_work_on_one_study(finished):

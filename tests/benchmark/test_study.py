@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from baselines import DCGAN
@@ -98,21 +99,62 @@ def test_a_run_survives_its_file(dataset):
         assert Run.from_json(loads(dumps(asdict(run)))).id == run.id
 
 
+MINE = """from baselines import DCGAN
+import torch_mine_helper
+
+class Mine(DCGAN):
+    "{}"
+    rate = {}  # {}
+"""
+
+
 def test_the_code_fingerprint_follows_code_and_not_comments(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
-    source = "from baselines import DCGAN\n\nclass Mine(DCGAN):\n    '''{}'''\n    rate = {}  # {}\n"
-    prints = []
-    for number, (doc, rate, comment) in enumerate([("a", 1, "x"), ("b", 1, "y"), ("a", 2, "x")]):
-        (tmp_path / f"mine{number}.py").write_text(source.format(doc, rate, comment))
-        prints.append(code_fingerprint(import_model(f"mine{number}.Mine")))
-    assert prints[0] != code_fingerprint(DCGAN)
-    assert len(set(prints)) == 3  # modules of other names are other code
-    (tmp_path / "mine0.py").write_text(source.format("other words", 1, "other comment"))
-    assert code_fingerprint(import_model("mine0.Mine")) == prints[0]
+    model_file, helper_file = tmp_path / "torch_mine.py", tmp_path / "torch_mine_helper.py"
+    helper_file.write_text("factor = 1\n")
+    model_file.write_text(MINE.format("a", 1, "x"))
+    model = import_model("torch_mine.Mine")
+    first = code_fingerprint(model)
+    assert first != code_fingerprint(DCGAN)
+    model_file.write_text(MINE.format("other words", 1, "other comment"))
+    assert code_fingerprint(model) == first
+    model_file.write_text(MINE.format("a", 2, "x"))
+    assert code_fingerprint(model) != first
+    model_file.write_text(MINE.format("a", 1, "x"))
+    helper_file.write_text("factor = 2\n")
+    assert code_fingerprint(model) != first
+
+
+def test_libraries_are_no_part_of_the_code_fingerprint(monkeypatch):
+    import lightning_fabric.utilities.device_dtype_mixin as library
+
+    before = code_fingerprint(DCGAN)
+    monkeypatch.setattr(library, "__file__", __file__)
+    assert code_fingerprint(DCGAN) == before
+
+
+class Odd(DCGAN):
+    """Values of numpy, a tuple, a rate that is None."""
+
+    sweep = {"latent_dim": np.array([10, 50]), "betas": ((0.5, 0.9), (0.0, 0.9))}
+
+    def __init__(self, image_shape, latent_dim=4, learning_rate=1e-3, critic_learning_rate=None, betas=(0.5, 0.9), width=1.0):
+        super().__init__(image_shape, latent_dim, learning_rate, width=width)
+
+
+def test_values_are_as_json_holds_them(dataset):
+    study = resolve(dataset, models=["tests.benchmark.test_study.Odd"], budget=9)
+    runs = [run.hyperparameters for run in study.runs if not run.is_reference]
+    assert len(runs) == 4
+    assert {cell["latent_dim"] for cell in runs} == {10, 50}
+    assert [0.5, 0.9] in [cell["betas"] for cell in runs]
+    assert runs[0]["critic_learning_rate"] is None
+    assert runs[0]["learning_rate"] == 4e-3
 
 
 def test_names(dataset):
     assert resolve(dataset, models=["dcgan"], iterations=7).name == "colormnist-mini-quick-dcgan-iterations7"
+    assert resolve(dataset, budget=2, seeds=3).name == "colormnist-mini-quick"  # more runs of the same study
     assert resolve(dataset, study="mine", iterations=7).name == "mine"
     assert {short_name(dotted_path(name)) for name in ALIASES} == set(ALIASES)
     assert dotted_path("tests.support.Tiny") == "tests.support.Tiny"
