@@ -9,9 +9,9 @@ option = $(if $($(1)),--$(2) '$($(1))')
 RUN_OPTIONS = $(call option,DATASET,dataset) $(call option,MODELS,models) $(call option,PRESET,preset) \
 	$(call option,STUDY,study) $(call option,BUDGET,budget) $(call option,SEEDS,seeds) \
 	$(call option,ITERATIONS,iterations) $(call option,WIDTH,width) $(call option,WORKERS,workers) \
-	$(call option,DEVICE,device) $(call option,RESULTS,results)
+	$(call option,DEVICE,device) $(call option,DATA_DIR,data-dir) $(call option,RESULTS,results)
 
-KNOWN := PYTHON RESULTS DATASET MODELS PRESET STUDY BUDGET SEEDS ITERATIONS WIDTH WORKERS DEVICE
+KNOWN := PYTHON RESULTS DATASET MODELS PRESET STUDY BUDGET SEEDS ITERATIONS WIDTH WORKERS DEVICE DATA_DIR
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),$(name)))
 UNKNOWN := $(filter-out $(KNOWN) MAKEFLAGS MAKEOVERRIDES -*-command-variables-*-,$(GIVEN))
 $(if $(strip $(UNKNOWN)),$(error unknown variable $(strip $(UNKNOWN)): known are $(KNOWN)))
@@ -20,7 +20,7 @@ $(if $(strip $(UNKNOWN)),$(error unknown variable $(strip $(UNKNOWN)): known are
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-bench: $(VENV)/.installed  ## Train the sweep, measure it, write the report (DATASET MODELS PRESET STUDY BUDGET SEEDS ITERATIONS WIDTH WORKERS DEVICE RESULTS)
+bench: $(VENV)/.installed  ## Train the sweep, measure it, write the report (DATASET MODELS PRESET STUDY BUDGET SEEDS ITERATIONS WIDTH WORKERS DEVICE DATA_DIR RESULTS)
 	@$(BIN)/python -m benchmark run $(RUN_OPTIONS)
 
 report: $(VENV)/.installed  ## Write the reports again from the records (STUDY RESULTS)

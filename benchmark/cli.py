@@ -40,6 +40,18 @@ def results_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def data_dir_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--data-dir, for the commands that look for data sets."""
+    return click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path("data"),
+        show_default=True,
+        envvar="DATA_DIR",
+        help="Where data sets are looked for, and downloaded to.",
+    )(command)
+
+
 def device_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """--device, for the commands that compute."""
     return click.option("--device", default="auto", show_default=True, help="cpu, cuda, or auto: a GPU where there is one.")(
@@ -48,7 +60,8 @@ def device_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @cli.command()
-@click.option("--dataset", default="colormnist-mini", show_default=True, help="Data set; see `datasets`.")
+@click.option("--dataset", default="colormnist-mini", show_default=True, help="Data set (see `datasets`), or a folder of images.")
+@data_dir_option
 @click.option("--models", default="alphagan,dcgan,wgan_gp,age", show_default=True, help="Short names or dotted paths, by comma.")
 @click.option("--preset", default="quick", show_default=True, help="quick: minutes on two cores. paper: the paper's study.")
 @click.option("--study", help="Name of the results folder.  [default: data set, preset and what you changed]")
@@ -60,7 +73,15 @@ def device_option(command: Callable[..., Any]) -> Callable[..., Any]:
 @device_option
 @results_option
 def run(
-    dataset: str, models: str, preset: str, study: str | None, workers: int | None, device: str, results: Path, **overrides: Any
+    dataset: str,
+    data_dir: Path,
+    models: str,
+    preset: str,
+    study: str | None,
+    workers: int | None,
+    device: str,
+    results: Path,
+    **overrides: Any,
 ) -> None:
     """Train and evaluate a study, then write its report. Started again, it does only what is missing."""
     from benchmark.datasets import load_dataset
@@ -71,11 +92,11 @@ def run(
     target = _device(device)
     if study is not None and not re.fullmatch(r"\w[\w.+=-]*", study):
         raise UserError(f"STUDY is a folder's name inside RESULTS, of letters, digits and . + = - _, not {study!r}")
-    images = load_dataset(dataset)
+    images = load_dataset(dataset, data_dir)
     resolved = resolve(images, preset, names, study, **overrides)
     many = resolve_workers(workers, resolved.settings.threads, target)
     _check_models(names, images.image_shape)
-    click.echo("\n".join(describe_study(resolved)))
+    click.echo("\n".join(describe_study(resolved, images)))
     click.echo(
         f"  {len(resolved.runs)} runs, {many} at once on {target}, threads of each: {resolved.settings.threads} "
         f"(workers x threads never exceeds the cores)\n  results in {results / resolved.name}"
@@ -174,27 +195,38 @@ def models() -> None:
 
 
 @cli.command()
-def datasets() -> None:
-    """List the data sets."""
-    from benchmark.datasets import DESCRIPTIONS, SPLITS, load_dataset
+@data_dir_option
+@click.option("--preview", is_flag=True, help="Write a contact sheet of each, and its mean image, as NAME-preview.png.")
+def datasets(data_dir: Path, preview: bool) -> None:
+    """List the data sets: those found are prepared and described, the others say how to get them.
 
-    for name in DESCRIPTIONS:
-        data = load_dataset(name)
-        click.echo(f"{name}: {data.description.summary}")
-        click.echo(f"  from {data.description.source}")
-        click.echo(f"  images of {data.image_shape}; " + ", ".join(f"{len(data[split])} {split}" for split in SPLITS))
-        click.echo(f"  fingerprint {data.fingerprint[:12]}")
+    Any folder of images is a data set too: `run --dataset FOLDER`.
+    """
+    from benchmark.datasets import RECIPES, load_dataset
+    from benchmark.pictures import save_preview
+
+    for name, recipe in RECIPES.items():
+        click.echo(f"{name}: {recipe.summary}")
+        found = recipe.find(data_dir)
+        if found is None:
+            click.echo(f"  not in {data_dir}: {recipe.how_to_get}")
+            continue
+        data = load_dataset(name, data_dir)
+        click.echo(f"  found in {found.where}; fingerprint {data.fingerprint[:12]}")
+        click.echo(
+            f"  images of {data.image_shape}: " + ", ".join(f"{len(images)} {split}" for split, images in data.splits.items())
+        )
+        metrics = "critic, modes" if data.n_modes else "critic"
+        click.echo(
+            f"  the paper's study: {data.paper_iterations} iterations, latent sizes {data.latent_dims}; metrics: {metrics}"
+        )
+        if preview:
+            click.echo(f"  preview: {save_preview(data, Path(f'{name}-preview.png'))}")
 
 
 @cli.command("train-evaluator")
 @click.argument("evaluator", metavar="digits")
-@click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    required=True,
-    envvar="DATA_DIR",
-    help="Folder that holds torchvision's MNIST/raw.",
-)
+@data_dir_option
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -35,7 +35,7 @@ BATCH = 500
 def evaluate(sampler: Sampler, dataset: Dataset, settings: Settings, iteration: int, device: torch.device) -> list[Row]:
     """Every metric of the data set for one generator. Draws from streams of its own: the same for every model and run."""
     return [
-        *evaluate_modes(sampler, settings, iteration, device),
+        *(evaluate_modes(sampler, settings, iteration, device) if dataset.n_modes else []),
         *post_hoc_critic(sampler, dataset, settings, iteration, device),
     ]
 

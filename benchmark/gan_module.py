@@ -76,7 +76,7 @@ class Chunk:
     """The work of one call of `training_step`."""
 
     pixels: Tensor
-    """All training images, (n, c, h, w) uint8, on the model's device."""
+    """All training images, (n, c, h, w) uint8: on the model's device, or on the CPU where they do not fit there."""
     batch_size: int
     iterations: int
 
@@ -210,7 +210,7 @@ class GANModule(pl.LightningModule):
     def _minibatch(self, chunk: Chunk) -> Tensor:
         n = len(chunk.pixels)
         chosen = torch.randint(n, (chunk.batch_size,), generator=self.randomness, device=self.device)
-        return as_images(chunk.pixels[chosen])
+        return as_images(chunk.pixels[chosen.to(chunk.pixels.device)].to(self.device))
 
     @contextmanager
     def _randomness_of(self, update: int) -> Iterator[None]:

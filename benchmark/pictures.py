@@ -10,11 +10,13 @@ from PIL import Image
 from torch import Tensor
 from torchvision.utils import make_grid
 
+from benchmark.datasets import Dataset
 from benchmark.evaluation import Sampler, draw
 from benchmark.gan_module import Autoencoder
 from benchmark.images import as_images, as_pixels
 from benchmark.randomness import stream
 from benchmark.records import write_atomically
+from benchmark.sources import SPLITS
 
 COLUMNS = 10
 
@@ -40,3 +42,11 @@ def save_grid(images: Tensor, path: Path, columns: int = COLUMNS) -> None:
     buffer = io.BytesIO()
     Image.fromarray(grid.permute(1, 2, 0).contiguous().numpy()).save(buffer, "PNG")
     write_atomically(path, buffer.getvalue())
+
+
+def save_preview(dataset: Dataset, path: Path) -> Path:
+    """A contact sheet: ten images of each split in three rows each, then the mean image of the training split's first 10,000."""
+    sheet = [as_images(dataset[split][: 3 * COLUMNS]) for split in SPLITS]
+    mean = as_images(dataset["train"][:10_000]).mean(0, keepdim=True)
+    save_grid(torch.cat([*sheet, mean]), path)
+    return path

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark import __version__
-from benchmark.datasets import Dataset, Description, describe
+from benchmark.datasets import Dataset
 from benchmark.errors import UserError, unknown
 from benchmark.models import (
     DEFAULT_MODELS,
@@ -62,16 +62,17 @@ EXTENT = ("budget", "seeds")
 PRESETS = ("quick", "paper")
 
 
-def preset(name: str, dataset: Description) -> Settings:
+def preset(name: str, dataset: Dataset) -> Settings:
     """The values of a preset for a data set.
 
     Raises:
         UserError: for a name that is none.
     """
     if name == "quick":
+        small = dataset.image_shape[1] <= 32  # 64 pixels cost four times as much
         return Settings(
-            iterations=180,
-            width=0.25,
+            iterations=180 if small else 120,
+            width=0.25 if small else 0.125,
             budget=4,
             seeds=1,
             batch_size=64,
@@ -79,8 +80,8 @@ def preset(name: str, dataset: Description) -> Settings:
             calibration=1_000,
             samples=2_000,
             critic_steps=100,
-            critic_images=2_000,
-            critic_width=0.25,
+            critic_images=2_000 if small else 1_000,
+            critic_width=0.25 if small else 0.125,
         )
     if name == "paper":
         return Settings(
@@ -197,11 +198,11 @@ def resolve(
         UserError: for anything that names nothing, or that no constructor takes.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
-    settings = replace(preset(preset_name, dataset.description), **given)
+    settings = replace(preset(preset_name, dataset), **given)
     chosen = {short_name(dotted_path(name)): None for name in models}
     if not chosen:
         raise UserError("no model: give at least one, such as alphagan")
-    configurations = {name: _grid(import_model(name), name, dataset.description, settings) for name in chosen}
+    configurations = {name: _grid(import_model(name), name, dataset, settings) for name in chosen}
     code = {name: code_fingerprint(import_model(name)) for name in chosen}
     runs = [
         [_run(dataset, name, cell, seed, settings, code[name]) for cell in _draw(dotted_path(name), cells, settings.budget)]
@@ -226,7 +227,7 @@ def resolve(
     )
 
 
-def _grid(model: type, name: str, dataset: Description, settings: Settings) -> list[dict[str, Any]]:
+def _grid(model: type, name: str, dataset: Dataset, settings: Settings) -> list[dict[str, Any]]:
     """Every configuration of a model, in the order of its sweep, with every default said.
 
     Learning rates are the sweep's divided by the width: with Adam the change that a step makes to a layer's output grows with the
@@ -293,11 +294,11 @@ def _default_name(dataset: str, preset_name: str, models: tuple[str, ...], given
     return "-".join(words)
 
 
-def describe_study(study: Study) -> list[str]:
+def describe_study(study: Study, dataset: Dataset) -> list[str]:
     """What is about to run, in a few lines for a person."""
-    settings, description = study.settings, describe(study.dataset)
+    settings = study.settings
     lines = [
-        f"{study.name}: {study.dataset} ({description.summary})",
+        f"{study.name}: {study.dataset} ({dataset.summary})",
         f"  {settings.iterations} iterations of batch {settings.batch_size}, networks at {settings.width:g} of the paper's width"
         + ("" if settings.width == 1 else f", learning rates times {1 / settings.width:g}"),
     ]

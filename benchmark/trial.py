@@ -17,7 +17,7 @@ from torch import Tensor
 
 from benchmark import pictures
 from benchmark.building import build
-from benchmark.datasets import Dataset, load_dataset
+from benchmark.datasets import Dataset, open_dataset
 from benchmark.errors import Diverged
 from benchmark.evaluation import (
     CompanionCritic,
@@ -50,7 +50,7 @@ def run_trial(folder: Path, device: str, progress: Progress) -> str:
     seconds: dict[str, float] = {}
     status: dict[str, Any] = {"status": "done"}
     try:
-        dataset = load_dataset(run.dataset)
+        dataset = open_dataset(run.dataset, run.fingerprint)
         do = _reference_trial if run.is_reference else _model_trial
         do(folder, run, dataset, torch.device(device), progress, seconds)
     except BrokenPipeError:
@@ -135,9 +135,16 @@ def _fit(
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    chunks = Chunks(module, pixels.to(device), run.settings.batch_size, run.settings.iterations)
+    chunks = Chunks(
+        module, pixels.to(device) if _fits(pixels, device) else pixels, run.settings.batch_size, run.settings.iterations
+    )
     trainer.fit(module, chunks, ckpt_path=checkpoint, weights_only=True)
     module.to(device)  # Lightning moves it to the CPU when it is done
+
+
+def _fits(pixels: Tensor, device: torch.device) -> bool:
+    """Whether a device has room for all images, and as much again three times over for the rest."""
+    return device.type == "cpu" or 4 * pixels.numel() < torch.cuda.mem_get_info(device)[0]
 
 
 @contextmanager

