@@ -16,7 +16,7 @@ GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name
 UNKNOWN := $(filter-out $(KNOWN) MAKEFLAGS MAKEOVERRIDES -*-command-variables-*-,$(GIVEN))
 $(if $(strip $(UNKNOWN)),$(error unknown variable $(strip $(UNKNOWN)): known are $(KNOWN)))
 
-.PHONY: help bench report test lint check format clean
+.PHONY: help bench report test lint check format perf clean
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -39,6 +39,9 @@ check: lint test  ## What the continuous integration runs
 format: $(VENV)/.installed  ## Put the code into the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+perf: $(VENV)/.installed  ## Measure what costs how much, as ratios (DATA_DIR)
+	@$(BIN)/python -m benchmark.perf $(call option,DATA_DIR,data-dir)
 
 clean:  ## Remove the environment and all caches; results stay
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

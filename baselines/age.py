@@ -21,8 +21,8 @@ class AGE(GANModule):
         encoder    Δ(E(x)) - Δ(E(G(z))) + μ |x - G(E(x))|₁
         generator  Δ(E(G(z))) + ν (1 - cos(E(G(z)), z))
 
-    Updates of one iteration: E, then G `generator_updates` times, each with its own minibatch. Unless given 2, or 3 from 64 pixels
-    on: the authors' choices for CIFAR-10 and for CelebA.
+    Updates of one iteration: E, then G `generator_updates` times, each with its own minibatch. Unless given 2, or 3 from 64
+    pixels on: the authors' choices for CIFAR-10 and for CelebA.
 
     Deviations and choices:
     * Appendix H.1 of Rosca et al. gives {100, 500, 1000, 2000} to the encoder's data term and 10 to the generator's code term.

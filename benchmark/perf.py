@@ -1,0 +1,156 @@
+"""`make perf`: what costs how much, here and now, side by side in one run, as ratios with the goal beside each."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torchvision import transforms
+from torchvision.datasets import CIFAR10, ImageFolder
+from tqdm import tqdm
+
+from benchmark.datasets import Dataset, load_dataset
+from benchmark.images import as_images
+from benchmark.sources import CELEBA_CROP, CELEBA_SIZE
+
+BATCH = 64
+REPEATS = 5
+GOAL = 10.0
+"""How many times as fast as a DataLoader the cache is to be."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Images a second, over repeats."""
+
+    name: str
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.values)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--data-dir", type=click.Path(path_type=Path, file_okay=False), default=Path("data"), show_default=True, envvar="DATA_DIR"
+)
+@click.option("--seconds", type=click.FloatRange(0.1), default=2.0, show_default=True, help="Of each measurement.")
+def main(data_dir: Path, seconds: float) -> None:
+    """Measure minibatches from the cache against torchvision's data sets behind a DataLoader, with 0, 2 and 4 workers.
+
+    Everything is interleaved and repeated; printed are medians, the spread and the ratio. Exit code 1 if a goal is missed.
+    """
+    torch.set_num_threads(1)
+    warnings.filterwarnings("ignore", "This DataLoader will create")  # more workers than cores are part of the comparison
+    missed = False
+    for name, theirs in (("celeba", _image_folder), ("cifar10", _cifar10)):
+        if load_folder := theirs(data_dir):
+            dataset = load_dataset(name, data_dir)  # prepares it where it is not yet
+            missed |= _first_batch(name, data_dir)
+            missed |= _compare(name, dataset, load_folder, seconds)
+        else:
+            click.echo(f"{name}: not measured, its files are not in {data_dir}")
+    sys.exit(missed)
+
+
+def _first_batch(name: str, data_dir: Path) -> bool:
+    """How long a prepared data set takes to its first minibatch, and what reading all of it adds to the process's own memory."""
+    start = time.perf_counter()
+    dataset = load_dataset(name, data_dir)
+    next(_from_cache(dataset))
+    seconds, before = time.perf_counter() - start, _own_memory()
+    for some in dataset["train"].split(1000):
+        some.sum()
+    size = dataset["train"].numel() / 2**20
+    click.echo(
+        f"{name}: first minibatch of the prepared data set after {seconds:.3f} s (goal: 1); "
+        f"reading all {size:.0f} MiB of it adds {_own_memory() - before:.1f} MiB to the process's own memory"
+    )
+    return seconds > 1
+
+
+def _own_memory() -> float:
+    """MiB of this process that no file backs (Linux), or nan."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon")), float("nan"))
+
+
+def _compare(name: str, dataset: Dataset, theirs: torch.utils.data.Dataset, seconds: float) -> bool:
+    sources: dict[str, Callable[[], Iterator[Tensor]]] = {"the cache": lambda: _from_cache(dataset)}
+    for workers in (0, 2, 4):
+        sources[f"DataLoader, {workers} workers"] = lambda workers=workers: _from_loader(theirs, workers)  # type: ignore[misc]
+    rates: dict[str, list[float]] = {source: [] for source in sources}
+    with tqdm(total=REPEATS * len(sources), desc=name, disable=None, leave=False) as bar:
+        for _ in range(REPEATS):
+            for source, batches in sources.items():
+                rates[source].append(_rate(batches(), seconds))
+                bar.update()
+    table = [Rate(source, tuple(values)) for source, values in rates.items()]
+    ours = table[0].median
+    click.echo(
+        f"{name}: minibatches of {BATCH} images {dataset.image_shape}, medians of {REPEATS} x {seconds:g} s (lowest to highest)"
+    )
+    for rate in table:
+        ratio = "" if rate is table[0] else f"   the cache is {ours / rate.median:6.1f} times as fast (goal: {GOAL:g})"
+        click.echo(
+            f"  {rate.name:<22} {rate.median:>10,.0f} images/s ({min(rate.values):,.0f} to {max(rate.values):,.0f}){ratio}"
+        )
+    return any(ours < GOAL * rate.median for rate in table[1:])
+
+
+def _rate(batches: Iterator[Tensor], seconds: float) -> float:
+    """Images a second after the first two minibatches, which start the workers."""
+    for _ in range(2):
+        next(batches)
+    images, start = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - start) < seconds:
+        images += len(next(batches))
+    return images / elapsed
+
+
+def _from_cache(dataset: Dataset) -> Iterator[Tensor]:
+    pixels, source = dataset["train"], torch.Generator().manual_seed(0)
+    while True:
+        yield as_images(pixels[torch.randint(len(pixels), (BATCH,), generator=source)])
+
+
+def _from_loader(theirs: torch.utils.data.Dataset, workers: int) -> Iterator[Tensor]:
+    loader = DataLoader(theirs, BATCH, shuffle=True, num_workers=workers, drop_last=True, persistent_workers=workers > 0)
+    while True:
+        for images, _ in loader:
+            yield images
+
+
+def _image_folder(data_dir: Path) -> ImageFolder | None:
+    """The usual way to train on CelebA."""
+    if not (data_dir / "celeba" / "img_align_celeba").is_dir():
+        return None
+    steps = [
+        transforms.CenterCrop(CELEBA_CROP),
+        transforms.Resize(CELEBA_SIZE),
+        transforms.ToTensor(),
+        transforms.Normalize(0.5, 0.5),
+    ]
+    return ImageFolder(data_dir / "celeba", transforms.Compose(steps))
+
+
+def _cifar10(data_dir: Path) -> CIFAR10 | None:
+    """The usual way to train on CIFAR-10."""
+    if not (data_dir / "cifar-10-batches-py").is_dir():
+        return None
+    return CIFAR10(data_dir, transform=transforms.Compose([transforms.ToTensor(), transforms.Normalize(0.5, 0.5)]))
+
+
+if __name__ == "__main__":
+    main()
