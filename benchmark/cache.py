@@ -83,8 +83,9 @@ def _prepare(facts: Mapping[str, Any], found: Found) -> str:
 def _write(folder: Path, name: str, split: Split, shape: tuple[int, ...], bar: tqdm) -> None:
     path = folder / f"{name}.npy"
     pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(split.n, *shape))
-    with path.open("r+b") as file:  # ask for the space now: a full disk would otherwise kill the process at some later write
-        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    if hasattr(os, "posix_fallocate"):  # ask for the space now: a full disk would otherwise kill the process at some later write
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
     def fill(start: int) -> int:
         stop = min(start + BLOCK, split.n)

@@ -347,6 +347,6 @@ def study_folders(results: Path, names: Sequence[str]) -> list[Path]:
     for name in names:
         candidates = [path for path in (results / name, Path(name)) if (path / "study.json").exists()]
         if not candidates:
-            raise unknown("study", name, [path.name for path in found] or ["none"])
+            raise unknown("study", name, [path.name for path in found] or [f"none in {results} yet"])
         folders.append(candidates[0])
     return folders
