@@ -19,7 +19,8 @@ import platformdirs
 from tqdm import tqdm
 
 from benchmark.errors import UserError
-from benchmark.sources import SPLITS, Found, Split
+from benchmark.records import write_atomically, write_json
+from benchmark.sources import N_MODES, SPLITS, Found, Split
 
 BLOCK = 256
 """Images that a thread reads at once."""
@@ -35,54 +36,76 @@ def place(name: str, fingerprint: str) -> Path:
     return root() / f"{name}-{fingerprint[:16]}"
 
 
-def prepared(facts: Mapping[str, Any], found: Found) -> str:
+def prepared(name: str, version: int, found: Found) -> str:
     """The fingerprint of a data set whose files were found, after it was prepared, now or before.
 
     Raises:
         UserError: if a file is not what it should be, or the cache cannot be written.
     """
-    identity = json.dumps({**facts, "files": found.stamp, "where": str(found.where)}, sort_keys=True)
-    known = root() / "known" / hashlib.sha256(identity.encode()).hexdigest()[:24]
+    identity = json.dumps([name, version, found.stamp, str(found.where)])
+    known = root() / "known" / hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()[:24]
+    if fingerprint := _known(known, name):
+        return fingerprint
     try:
         known.parent.mkdir(parents=True, exist_ok=True)
-        # Of two processes one prepares and the other waits for it.
-        with filelock.FileLock(root() / f"{facts['name']}.lock"):
-            if known.exists() and place(facts["name"], known.read_text()).exists():
-                return known.read_text()
-            fingerprint = _prepare(facts, found)
-            part = known.with_suffix(".part")
-            part.write_text(fingerprint)
-            part.replace(known)
+        with filelock.FileLock(root() / f"{name}.lock"):  # of two processes one prepares and the other waits for it
+            if fingerprint := _known(known, name):
+                return fingerprint
+            fingerprint = _prepare(name, version, found)
+            write_atomically(known, fingerprint)
             return fingerprint
     except OSError as error:
         raise UserError(
-            f"cannot prepare {facts['name']} in {root()}: {error.strerror or error}; ALPHAGAN_CACHE names another folder for it"
+            f"cannot prepare {name} in {root()}: {error.strerror or error}; ALPHAGAN_CACHE names another folder for it"
         ) from None
 
 
-def _prepare(facts: Mapping[str, Any], found: Found) -> str:
-    splits = found.splits()
-    for litter in root().glob(f"{facts['name']}.*.part"):  # of preparations that were killed; we hold the lock
-        shutil.rmtree(litter, ignore_errors=True)
-    part = Path(tempfile.mkdtemp(prefix=f"{facts['name']}.", suffix=".part", dir=root()))
+def _known(known: Path, name: str) -> str | None:
+    """The fingerprint that was noted, if what it names is there and whole."""
+    if not known.exists():
+        return None
+    fingerprint = known.read_text()
+    return fingerprint if is_whole(place(name, fingerprint)) else None
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a prepared data set has all its files, each as long as its header says."""
     try:
-        total = sum(splits[split].n for split in SPLITS)
-        with tqdm(total=total, desc=f"preparing {facts['name']}", unit=" images", delay=1, disable=None) as bar:
+        facts = json.loads((folder / "meta.json").read_text())
+        for split in SPLITS:
+            np.load(folder / f"{split}.npy", mmap_mode="r")
+        return "fingerprint" in facts
+    except (OSError, ValueError):
+        return False
+
+
+def _prepare(name: str, version: int, found: Found) -> str:
+    splits = found.splits()
+    for litter in root().glob(f"{name}~*.part"):  # of preparations that were killed; we hold the lock, and no name holds a ~
+        shutil.rmtree(litter, ignore_errors=True)
+    part = Path(tempfile.mkdtemp(prefix=f"{name}~", suffix=".part", dir=root()))
+    try:
+        part.chmod(0o755)  # other users may share the cache
+        with tqdm(
+            total=sum(splits[split].n for split in SPLITS), desc=f"preparing {name}", unit=" images", delay=1, disable=None
+        ) as bar:
             for split in SPLITS:
-                _write(part, split, splits[split], tuple(facts["image_shape"]), bar)
-        fingerprint = _fingerprint(facts, part)
-        (part / "meta.json").write_text(json.dumps({**facts, "fingerprint": fingerprint}))
-        target = place(facts["name"], fingerprint)
-        if not target.exists():
+                _write(part, split, splits[split], bar)
+        facts = {"image_shape": splits["train"].shape, "n_modes": N_MODES if splits["train"].modes is not None else 0}
+        fingerprint = _fingerprint(facts, version, part)
+        write_json(part / "meta.json", {**facts, "fingerprint": fingerprint})
+        target = place(name, fingerprint)
+        if not is_whole(target):
+            shutil.rmtree(target, ignore_errors=True)
             part.rename(target)
         return fingerprint
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _write(folder: Path, name: str, split: Split, shape: tuple[int, ...], bar: tqdm) -> None:
+def _write(folder: Path, name: str, split: Split, bar: tqdm) -> None:
     path = folder / f"{name}.npy"
-    pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(split.n, *shape))
+    pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(split.n, *split.shape))
     if hasattr(os, "posix_fallocate"):  # ask for the space now: a full disk would otherwise kill the process at some later write
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
@@ -100,10 +123,10 @@ def _write(folder: Path, name: str, split: Split, shape: tuple[int, ...], bar: t
         np.save(folder / f"{name}-modes.npy", split.modes)
 
 
-def _fingerprint(facts: Mapping[str, Any], folder: Path) -> str:
-    """A hash of every pixel and of what the facts say about them."""
-    digest = hashlib.sha256(json.dumps([facts["image_shape"], facts["version"]]).encode())
-    for split in SPLITS:
-        with (folder / f"{split}.npy").open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+def _fingerprint(facts: Mapping[str, Any], version: int, folder: Path) -> str:
+    """A hash of every pixel and mode, the shape of the images and the recipe's version."""
+    digest = hashlib.sha256(json.dumps([facts, version], sort_keys=True).encode())
+    for path in sorted(folder.glob("*.npy")):
+        with path.open("rb") as file:
+            digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()

@@ -202,26 +202,33 @@ def datasets(data_dir: Path, preview: bool) -> None:
 
     Any folder of images is a data set too: `run --dataset FOLDER`.
     """
-    from benchmark.datasets import RECIPES, load_dataset
+    from benchmark.datasets import RECIPES, prepare
     from benchmark.pictures import save_preview
 
+    damaged = 0
     for name, recipe in RECIPES.items():
         click.echo(f"{name}: {recipe.summary}")
         found = recipe.find(data_dir)
         if found is None:
             click.echo(f"  not in {data_dir}: {recipe.how_to_get}")
             continue
-        data = load_dataset(name, data_dir)
-        click.echo(f"  found in {found.where}; fingerprint {data.fingerprint[:12]}")
-        click.echo(
-            f"  images of {data.image_shape}: " + ", ".join(f"{len(images)} {split}" for split, images in data.splits.items())
-        )
+        try:
+            data = prepare(recipe, found)
+        except UserError as problem:
+            damaged += 1
+            click.echo(f"  {problem}")
+            continue
+        sizes = ", ".join(f"{len(images)} {split}" for split, images in data.splits.items())
         metrics = "critic, modes" if data.n_modes else "critic"
+        click.echo(f"  found in {found.where}; fingerprint {data.fingerprint[:12]}")
+        click.echo(f"  images of {data.image_shape}: {sizes}")
         click.echo(
             f"  the paper's study: {data.paper_iterations} iterations, latent sizes {data.latent_dims}; metrics: {metrics}"
         )
         if preview:
             click.echo(f"  preview: {save_preview(data, Path(f'{name}-preview.png'))}")
+    if damaged:
+        raise UserError(f"{damaged} of the data sets that were found cannot be used, see above")
 
 
 @cli.command("train-evaluator")
@@ -248,11 +255,16 @@ def train_evaluator(evaluator: str, data_dir: Path, output: Path) -> None:
 
 
 def main() -> None:
-    """Run the command line: a user's mistake is one line and exit code 2."""
+    """Run the command line."""
     sys.path.insert(0, "")  # a user's own models are found from the folder that they work in
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a study that is told to end ends its workers
+    run_command(cli)
+
+
+def run_command(command: click.Command) -> None:
+    """Run a command as a process of its own: a user's mistake is one line and exit code 2."""
     try:
-        cli.main(standalone_mode=False)
+        command.main(standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as request:
         click.echo(request.ctx.get_help())
     except click.ClickException as error:

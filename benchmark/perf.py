@@ -18,7 +18,8 @@ from torchvision import transforms
 from torchvision.datasets import CIFAR10, ImageFolder
 from tqdm import tqdm
 
-from benchmark.datasets import Dataset, load_dataset
+from benchmark.cli import run_command
+from benchmark.datasets import Dataset, load_dataset, recipe_for
 from benchmark.images import as_images
 from benchmark.sources import CELEBA_CROP, CELEBA_SIZE
 
@@ -54,12 +55,15 @@ def main(data_dir: Path, seconds: float) -> None:
     warnings.filterwarnings("ignore", "This DataLoader will create")  # more workers than cores are part of the comparison
     missed = False
     for name, theirs in (("celeba", _image_folder), ("cifar10", _cifar10)):
-        if load_folder := theirs(data_dir):
-            dataset = load_dataset(name, data_dir)  # prepares it where it is not yet
-            missed |= _first_batch(name, data_dir)
-            missed |= _compare(name, dataset, load_folder, seconds)
-        else:
+        if recipe_for(name).find(data_dir) is None:
             click.echo(f"{name}: not measured, its files are not in {data_dir}")
+            continue
+        dataset = load_dataset(name, data_dir)  # checks and prepares it where it is not yet
+        missed |= _first_batch(name, data_dir)
+        if (peer := theirs(data_dir)) is None:
+            click.echo(f"{name}: not compared, torchvision's layout is not in {data_dir}")
+        else:
+            missed |= _compare(name, dataset, peer, seconds)
     sys.exit(missed)
 
 
@@ -153,4 +157,4 @@ def _cifar10(data_dir: Path) -> CIFAR10 | None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -8,9 +8,11 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
 import pickle
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,11 +21,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from benchmark.errors import UserError
 
 SPLITS = ("train", "validation", "test")
+N_MODES = 1000
+"""Triples of digits."""
 Pixels = NDArray[np.uint8]
 
 
@@ -34,6 +38,8 @@ class Split:
     n: int
     read: Callable[[int, int], Pixels]
     """Images start to stop, (stop - start, c, h, w); called from several threads at once."""
+    shape: tuple[int, int, int]
+    """Of each image: (c, h, w)."""
     modes: NDArray[np.int64] | None = None
     """(n,) ids, where the data has known modes."""
 
@@ -44,10 +50,9 @@ class Found:
 
     where: Path
     stamp: str
-    """Changes when the files do; says nothing about their content."""
+    """Of the files' names, sizes and times: changes when they are written, says nothing about their content."""
     splits: Callable[[], Mapping[str, Split]]
     """Reads and checks them; a UserError names the file that is not what it should be."""
-    paths: Sequence[Path] = ()
 
 
 # MNIST and stacked MNIST
@@ -66,7 +71,7 @@ def find_mnist(data_dir: Path) -> Found | None:
     if files is None:
         return None
     paths = list(files.values())
-    return Found(paths[0].parent, _stamp(paths), lambda: _stacked_mnist(files), paths)
+    return Found(paths[0].parent, _stamp(paths), lambda: _stacked_mnist(files))
 
 
 def mnist_files(data_dir: Path) -> dict[str, Path] | None:
@@ -105,11 +110,9 @@ def mnist_digits(files: Mapping[str, Path]) -> dict[str, tuple[Pixels, NDArray[n
 
 
 def _checked_mnist(path: Path, md5: str) -> bytes:
-    try:
+    with _naming(path):
         content = path.read_bytes()
         content = gzip.decompress(content) if path.suffix == ".gz" else content
-    except (OSError, EOFError) as error:
-        raise UserError(f"{path} cannot be read: {error}; remove it and get it again") from None
     _expect_md5(path, content, md5)
     return content
 
@@ -120,7 +123,7 @@ def stack_digits(digits: Pixels, labels: NDArray[np.int64], n: int, seed: str) -
     Metz et al. 2016 (arXiv 1611.02163). Which digits an image has is a function of (seed, index) alone.
     """
     triples = draw_triples(seed, n, len(digits))
-    return Split(n, lambda start, stop: digits[triples[start:stop]], (labels[triples] * [100, 10, 1]).sum(1))
+    return Split(n, lambda start, stop: digits[triples[start:stop]], (3, 28, 28), (labels[triples] * [100, 10, 1]).sum(1))
 
 
 def draw_triples(seed: str, n: int, digits: int) -> NDArray[np.int64]:
@@ -187,7 +190,7 @@ def find_cifar10(data_dir: Path) -> Found | None:
     for folder in (data_dir / "cifar-10-batches-py", data_dir / "cifar10" / "cifar-10-batches-py", data_dir):
         paths = [folder / name for name in CIFAR10_MD5]
         if all(path.is_file() for path in paths):
-            return Found(folder, _stamp(paths), partial(_cifar10, paths), paths)
+            return Found(folder, _stamp(paths), partial(_cifar10, paths))
     return None
 
 
@@ -198,14 +201,15 @@ def _cifar10(paths: Sequence[Path]) -> dict[str, Split]:
 
 
 def _cifar10_batch(path: Path) -> Pixels:
-    content = path.read_bytes()
+    with _naming(path):
+        content = path.read_bytes()
     _expect_md5(path, content, CIFAR10_MD5[path.name])
     batch = pickle.loads(content, encoding="latin1")  # noqa: S301 - only bytes whose hash is the publisher's come so far
     return np.asarray(batch["data"], np.uint8).reshape(-1, 3, 32, 32)
 
 
 def _array(images: Pixels) -> Split:
-    return Split(len(images), lambda start, stop: images[start:stop])
+    return Split(len(images), lambda start, stop: images[start:stop], (3, 32, 32))
 
 
 # CelebA
@@ -216,21 +220,23 @@ CELEBA_LAST = {"train": 162_770, "validation": 182_637, "test": 202_599}
 CELEBA_PLACES = tuple(
     f"{above}{inner}" for inner in ("img_align_celeba", "img_align_celeba/img_align_celeba") for above in ("celeba/", "")
 )
-CELEBA_ZIPS = ("celeba/img_align_celeba.zip", "img_align_celeba.zip", "celeba/archive.zip", "archive.zip", "celeba-dataset.zip")
+CELEBA_ZIPS = tuple(
+    f"{above}{name}.zip" for name in ("img_align_celeba", "archive", "celeba-dataset") for above in ("celeba/", "")
+)
 
 
 def find_celeba(data_dir: Path) -> Found | None:
     """CelebA's aligned faces in a folder or a zip, split by file number; whatever subset is there."""
     for place in CELEBA_PLACES:
         folder = data_dir / place
-        files = _numbered(path.name for path in folder.glob("*.jpg")) if folder.is_dir() else {}
+        files = _numbered(entry.name for entry in os.scandir(folder)) if folder.is_dir() else {}
         if files:
             paths = [folder / name for _, name in sorted(files.items())]
-            return Found(folder, _stamp(paths), partial(_celeba, files, lambda path: path.read_bytes(), folder), paths)
+            return Found(folder, _stamp(paths), partial(_celeba, files, lambda path: path.read_bytes(), folder))
     for place in CELEBA_ZIPS:
         path = data_dir / place
         if path.is_file():
-            return Found(path, _stamp([path]), partial(_celeba_zip, path), [path])
+            return Found(path, _stamp([path]), partial(_celeba_zip, path))
     return None
 
 
@@ -242,10 +248,10 @@ def _numbered(names: Iterable[str]) -> dict[int, str]:
 
 def _celeba_zip(path: Path) -> dict[str, Split]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+        archive = zipfile.ZipFile(path)  # stays open: opening it reads all 200,000 names, and its reads are safe among threads
     except (zipfile.BadZipFile, OSError) as error:
         raise UserError(f"{path} is no whole zip file: {error}; get it again") from None
+    names = archive.namelist()
     strange = [name for name in names if name.startswith("/") or ".." in Path(name).parts]
     if strange:
         raise UserError(f"{path} holds a file named {strange[0]!r}, which points out of the archive; this is not CelebA's zip")
@@ -253,18 +259,14 @@ def _celeba_zip(path: Path) -> dict[str, Split]:
     if not files:
         raise UserError(f"{path} holds no img_align_celeba/000001.jpg or the like")
 
-    def read(member: Path) -> bytes:
-        with zipfile.ZipFile(path) as archive:  # a handle of its own for each thread
-            return archive.read(member.relative_to(path).as_posix())
-
-    return _celeba(files, read, path)
+    return _celeba(files, lambda member: archive.read(member.relative_to(path).as_posix()), path)
 
 
 def _celeba(files: Mapping[int, str], read: Callable[[Path], bytes], where: Path) -> dict[str, Split]:
     first, splits = 1, {}
     for name, last in CELEBA_LAST.items():
         paths = [where / files[number] for number in sorted(files) if first <= number <= last]
-        splits[name] = _decoded(paths, read, celeba_face)
+        splits[name] = _decoded(paths, read, celeba_face, CELEBA_SIZE)
         first = last + 1
     _expect_images(where, splits)
     return splits
@@ -291,11 +293,11 @@ FEWEST = 100
 
 
 def find_folder(folder: Path) -> Found | None:
-    """All images below a folder: centre square, 64x64 (32x32 where most are smaller), split 8:1:1 by a hash of their content."""
+    """All images below a folder: centre square, 64x64 (32x32 where most are smaller), split and ordered by files' hashes."""
     if not folder.is_dir():
         return None
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    return Found(folder, _stamp(paths, folder), lambda: _folder(folder, paths), paths)
+    return Found(folder, _stamp(paths, folder), lambda: _folder(folder, paths))
 
 
 def _folder(folder: Path, paths: Sequence[Path]) -> dict[str, Split]:
@@ -303,15 +305,22 @@ def _folder(folder: Path, paths: Sequence[Path]) -> dict[str, Split]:
         raise UserError(
             f"{folder} holds {len(paths)} images ({', '.join(SUFFIXES)}); at least {FEWEST} are needed for three splits"
         )
-    size = folder_size(paths)
+    # In the order of the hashes, so that the first images of a split are a fair sample of its folders, and names do not matter.
+    ranked = sorted((_content_hash(path), path) for path in paths)
+    size = folder_size([path for _, path in ranked])
     chosen: dict[str, list[Path]] = {split: [] for split in SPLITS}
-    for path in paths:
-        share = int.from_bytes(hashlib.sha256(path.read_bytes()).digest()[:8], "big") % 10
+    for number, path in ranked:
+        share = number % 10
         chosen["train" if share < 8 else "validation" if share == 8 else "test"].append(path)
     convert = partial(square, size=size)
-    splits = {split: _decoded(some, lambda path: path.read_bytes(), convert) for split, some in chosen.items()}
+    splits = {split: _decoded(some, lambda path: path.read_bytes(), convert, size) for split, some in chosen.items()}
     _expect_images(folder, splits)
     return splits
+
+
+def _content_hash(path: Path) -> int:
+    with _naming(path):
+        return int.from_bytes(hashlib.sha256(path.read_bytes()).digest()[:8], "big")
 
 
 def folder_size(paths: Sequence[Path]) -> int:
@@ -325,13 +334,16 @@ def folder_size(paths: Sequence[Path]) -> int:
 
 def square(image: Image.Image, size: int) -> Pixels:
     """The centre square of an image of any mode, resized with antialiasing; (3, size, size). Transparent pixels become white."""
+    image = ImageOps.exif_transpose(image)
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     return _channels_first(_rgb(image).crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.BILINEAR))
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits a pixel, which convert() would clip
+    if image.mode in ("F", "I"):
+        raise ValueError("its pixels are 32-bit numbers, whose range nobody knows")
+    if image.mode.startswith("I;16"):  # which convert() would clip
         return Image.fromarray((np.asarray(image, np.uint32) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
         opaque = image.convert("RGBA")
@@ -342,12 +354,12 @@ def _rgb(image: Image.Image) -> Image.Image:
 # What all of them share
 
 
-def _decoded(paths: Sequence[Path], read: Callable[[Path], bytes], convert: Callable[[Image.Image], Pixels]) -> Split:
+def _decoded(paths: Sequence[Path], read: Callable[[Path], bytes], convert: Callable[[Image.Image], Pixels], size: int) -> Split:
     def one(path: Path) -> Pixels:
         with _naming(path), Image.open(io.BytesIO(read(path))) as image:
             return convert(image)
 
-    return Split(len(paths), lambda start, stop: np.stack([one(path) for path in paths[start:stop]]))
+    return Split(len(paths), lambda start, stop: np.stack([one(path) for path in paths[start:stop]]), (3, size, size))
 
 
 @contextmanager
@@ -357,8 +369,9 @@ def _naming(path: Path) -> Iterator[None]:
         yield
     except (UnidentifiedImageError, Image.DecompressionBombError):
         raise UserError(f"{path} is no image that can be read; remove it or replace it") from None
-    except (OSError, ValueError, SyntaxError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} cannot be used: {error}; remove it or replace it") from None
+    except (OSError, ValueError, SyntaxError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+        raise UserError(f"{path} cannot be used: {reason}; remove it or replace it") from None
 
 
 def _channels_first(image: Image.Image) -> Pixels:
@@ -382,5 +395,5 @@ def _stamp(paths: Sequence[Path], base: Path | None = None) -> str:
     for path in paths:
         status = path.stat()
         name = path.relative_to(base) if base else path.name
-        digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        digest.update(os.fsencode(name) + f"\0{status.st_size}\0{status.st_mtime_ns}\0{status.st_ctime_ns}\n".encode())
     return digest.hexdigest()

@@ -1,9 +1,11 @@
 import gzip
+import io
 import os
 import pickle
 import re
 import threading
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +52,7 @@ def test_the_pixels_are_always_the_same_and_so_is_their_fingerprint():
         "test": (10_000, 3, 28, 28),
     }
     assert data["train"].dtype == torch.uint8
-    assert data.fingerprint == "d57f4258b16a60dd0511a9ec160e43a3ccd1b0499f92041ce6350c7079175ba2"
+    assert data.fingerprint == "96be17436d10407b3a58959ce14c326ee86933951ca13e42cf2e3d8d935a8923"
 
 
 def test_the_three_digits_of_an_image_are_drawn_independently_and_by_index_alone():
@@ -144,10 +146,50 @@ def test_any_folder_is_split_by_content_and_named_by_its_last_part(tmp_path):
     sizes = {split: len(images) for split, images in data.splits.items()}
     assert sum(sizes.values()) == 150
     assert sizes["train"] > 90
-    for path in folder.iterdir():  # the same content under other names is the same data
-        path.rename(folder / f"x{path.name}")
-    again = load_dataset(str(folder))
-    assert {split: len(images) for split, images in again.splits.items()} == sizes
+    for number, path in enumerate(sorted(folder.iterdir(), key=lambda path: path.stem[::-1])):
+        path.rename(folder / f"x{number}.png")
+    assert load_dataset(str(folder)).fingerprint == data.fingerprint  # the same content under other names is the same data
+    write_images(folder, 151)
+    assert load_dataset(str(folder)).fingerprint != data.fingerprint
+
+
+def test_the_first_images_of_a_split_come_from_all_folders(tmp_path):
+    for level in range(4):
+        (tmp_path / "four" / str(level)).mkdir(parents=True)
+        for number in range(50):
+            pixels = np.full((70, 70, 3), 60 * level, np.uint8)
+            pixels[0, 0] = number
+            Image.fromarray(pixels).save(tmp_path / "four" / str(level) / f"{number}.png")
+    first = load_dataset(str(tmp_path / "four"))["train"][:40].float().mean((1, 2, 3))
+    assert len((first / 60).round().unique()) == 4
+
+
+def test_photographs_are_turned_and_numbers_without_a_range_are_refused():
+    sideways = Image.fromarray(np.repeat(np.arange(80, dtype=np.uint8)[None] * 3, 80, 0))
+    exif = sideways.getexif()
+    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
+    buffer = io.BytesIO()
+    sideways.save(buffer, "PNG", exif=exif)
+    upright = sources.square(Image.open(buffer), 32)[0].astype(float)
+    assert upright[:, 0].std() > 50 > 1 > upright[0].std()
+    with pytest.raises(ValueError, match="range"):
+        sources.square(Image.new("F", (70, 70)), 32)
+
+
+def test_a_folder_named_like_a_data_set_is_not_taken_for_it(tmp_path):
+    assert load_dataset(str(write_images(tmp_path / "cifar10"))).name == "folder-cifar10"
+
+
+def test_a_damaged_cache_is_prepared_again_and_recipes_say_their_own_facts(monkeypatch, tmp_path):
+    write_faces(tmp_path / "data" / "img_align_celeba", FACES)
+    first = load_dataset("celeba", tmp_path / "data")
+    folder = cache.place("celeba", first.fingerprint)
+    for damage in (lambda: (folder / "meta.json").write_text(""), lambda: os.truncate(folder / "test.npy", 200)):
+        damage()
+        assert torch.equal(load_dataset("celeba", tmp_path / "data")["test"], first["test"])
+    changed = replace(datasets.RECIPES["celeba"], latent_dims=(7,))
+    monkeypatch.setitem(datasets.RECIPES, "celeba", changed)
+    assert load_dataset("celeba", tmp_path / "data").latent_dims == (7,)
 
 
 def test_small_images_are_32_pixels(tmp_path):
@@ -186,6 +228,18 @@ def damaged(tmp_path, kind):
         with zipfile.ZipFile(data / "celeba" / "img_align_celeba.zip", "w") as archive:
             archive.writestr("img_align_celeba/../../000001.jpg", b"x")
         return "celeba", data, "points out of the archive"
+    if kind == "encrypted zip":
+        (data / "celeba").mkdir(parents=True)
+        path = data / "celeba" / "celeba-dataset.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            for number in FACES:
+                archive.writestr(f"img_align_celeba/img_align_celeba/{number:06d}.jpg", b"secret")
+        content = bytearray(path.read_bytes())
+        for mark, flag in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+            for match in re.finditer(re.escape(mark), bytes(content)):
+                content[match.start() + flag] |= 1
+        path.write_bytes(content)
+        return "celeba", data, "img_align_celeba/000001.jpg cannot be used"
     if kind == "no zip":
         (data / "celeba").mkdir(parents=True)
         (data / "celeba" / "img_align_celeba.zip").write_bytes(b"quota exceeded")
@@ -229,6 +283,7 @@ class Bomb:
         "other size",
         "zip that climbs",
         "no zip",
+        "encrypted zip",
         "one split only",
         "three images",
         "empty folder",
@@ -274,11 +329,14 @@ def test_a_full_disk_is_named_and_leaves_nothing_that_looks_finished(monkeypatch
 
 
 def test_a_killed_preparation_leaves_litter_that_the_next_one_removes(tmp_path):
-    litter = tmp_path / "cache" / "colormnist-mini.abc.part"
+    other = tmp_path / "cache" / "colormnist-mini-2~abc.part"
+    other.mkdir(parents=True)
+    litter = tmp_path / "cache" / "colormnist-mini~abc.part"
     litter.mkdir(parents=True)
     (litter / "train.npy").write_bytes(b"half")
     load_dataset("colormnist-mini")
     assert not litter.exists()
+    assert other.exists()  # another data set's
 
 
 def test_two_at_once_prepare_once(monkeypatch, tmp_path):
@@ -306,8 +364,8 @@ def test_a_data_set_that_left_the_cache_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("name", "sizes", "fingerprint"),
     [
-        ("colormnist", (128_000, 26_000, 26_000), "f007a21eec6c"),
-        ("cifar10", (45_000, 5_000, 10_000), "0a96ad12a1b5"),
+        ("colormnist", (128_000, 26_000, 26_000), "86b974b77c95"),
+        ("cifar10", (45_000, 5_000, 10_000), "da3c68f3020d"),
     ],
 )
 def test_the_real_files(name, sizes, fingerprint):
