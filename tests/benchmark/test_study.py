@@ -43,7 +43,7 @@ def test_a_larger_budget_extends_a_smaller_one_and_a_small_grid_is_used_whole(da
     assert cells(more)[:3] == cells(few)
     assert len(cells(all_of_them)) == 27
     assert all_of_them.models["dcgan"] == {"grid": 27, "configurations": 27}
-    assert any("whole grid" in line for line in describe_study(all_of_them))
+    assert any("whole grid" in line for line in describe_study(all_of_them, dataset))
 
 
 def test_seeds_repeat_the_same_configurations(dataset):
