@@ -178,8 +178,12 @@ def evaluation_copy(module: GANModule, draws: int) -> GANModule:
 
 
 def generator_of(module: GANModule, draws: int) -> Sampler:
-    """The sampler that is evaluated: an evaluation copy's, without gradients."""
-    twin = evaluation_copy(module, draws)
+    """The sampler that is evaluated: that of an evaluation copy."""
+    return sampler_of(evaluation_copy(module, draws))
+
+
+def sampler_of(twin: GANModule) -> Sampler:
+    """The sampler of an evaluation copy, without gradients; a `Diverged` is raised for samples that are not finite."""
 
     def sampler(n: int, source: torch.Generator) -> Tensor:
         with torch.no_grad():

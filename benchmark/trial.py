@@ -25,6 +25,7 @@ from benchmark.evaluation import (
     evaluation_copy,
     generator_of,
     reference_sampler,
+    sampler_of,
     training_generator,
 )
 from benchmark.gan_module import Autoencoder, Chunk, GANModule
@@ -84,11 +85,11 @@ def _model_trial(
     finally:
         seconds["training"] -= seconds["critic_in_training"]
     with _timed(seconds, "evaluation"):
-        sampler = generator_of(module, settings.calibration)
+        twin = evaluation_copy(module, settings.calibration)
+        sampler = sampler_of(twin)
         records.append([critic.companion.score(sampler, module.iteration, "critic_in_training")])
         records.append(evaluate(sampler, dataset, settings, module.iteration, device))
         pictures.save_samples(sampler, folder / "samples.png", device)
-        twin = evaluation_copy(module, settings.calibration)
         if isinstance(twin, Autoencoder):
             pictures.save_reconstructions(twin, dataset["test"], folder / "reconstructions.png", device)
 
