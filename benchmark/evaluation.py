@@ -14,11 +14,11 @@ from benchmark import networks
 from benchmark.datasets import Dataset
 from benchmark.errors import Diverged
 from benchmark.gan_module import GANModule
-from benchmark.images import as_images
 from benchmark.randomness import derive_seed, stream
 from benchmark.records import Row
 from benchmark.study import Settings
 from metrics.digits import RECOGNISED_AT, SHA256, load_digit_classifier, read_digits
+from metrics.images import as_images
 from metrics.modes import kl_standard_error, mode_coverage
 from metrics.wasserstein import CriticNotReady, WassersteinCritic
 

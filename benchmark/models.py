@@ -30,10 +30,10 @@ LIBRARIES = ("builtins", "lightning_fabric", "lightning_utilities", "pytorch_lig
 SHARED_CODE = (
     "benchmark.building",
     "benchmark.gan_module",
-    "benchmark.images",
     "benchmark.losses",
     "benchmark.networks",
     "benchmark.randomness",
+    "metrics.images",
     "metrics.wasserstein",
 )
 

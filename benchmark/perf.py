@@ -20,8 +20,8 @@ from tqdm import tqdm
 
 from benchmark.cli import run_command
 from benchmark.datasets import Dataset, load_dataset, recipe_for
-from benchmark.images import as_images
 from benchmark.sources import CELEBA_CROP, CELEBA_SIZE
+from metrics.images import as_images
 
 BATCH = 64
 REPEATS = 5

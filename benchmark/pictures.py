@@ -13,10 +13,10 @@ from torchvision.utils import make_grid
 from benchmark.datasets import Dataset
 from benchmark.evaluation import Sampler, draw
 from benchmark.gan_module import Autoencoder
-from benchmark.images import as_images, as_pixels
 from benchmark.randomness import stream
 from benchmark.records import write_atomically
 from benchmark.sources import SPLITS
+from metrics.images import as_images, as_pixels
 
 COLUMNS = 10
 

@@ -5,8 +5,6 @@ Every mode count that this project reports comes from the same weights, so that 
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from metrics.weights import load_into, read_weights
 
 WEIGHTS = Path(__file__).parent / "weights" / "digits.pt"
 SHA256 = "f38b1f0fed2e76147e61fddbbd9e4aff008e2650db283a515f99354001d9d004"
@@ -37,14 +37,9 @@ def load_digit_classifier(path: Path = WEIGHTS, sha256: str = SHA256) -> DigitCl
     Raises:
         ValueError: if the file is not the one that was pinned. It is hashed before it is read.
     """
-    content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise ValueError(f"{path} is not the pinned digit classifier: sha256 {found[:12]}…, expected {sha256[:12]}…")
     classifier = DigitClassifier()
-    half = torch.load(io.BytesIO(content), weights_only=True)
-    classifier.load_state_dict({name: value.float() if value.is_floating_point() else value for name, value in half.items()})
-    return classifier.eval().requires_grad_(False)
+    load_into(classifier, read_weights(path, sha256), path)
+    return classifier
 
 
 @dataclass(frozen=True)
@@ -147,15 +142,3 @@ def accuracy(classifier: nn.Module, images: Tensor, labels: Tensor) -> float:
         for some, truth in zip(images.split(1000), labels.split(1000), strict=True)
     ]
     return sum(right) / len(images)
-
-
-def save_digit_classifier(classifier: nn.Module, path: Path) -> str:
-    """Write the weights in half precision; returns the file's sha256, by which it is to be pinned."""
-    half = {name: value.half() if value.is_floating_point() else value for name, value in classifier.state_dict().items()}
-    buffer = io.BytesIO()
-    torch.save(half, buffer)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")
-    temporary.write_bytes(buffer.getvalue())
-    temporary.replace(path)
-    return hashlib.sha256(buffer.getvalue()).hexdigest()

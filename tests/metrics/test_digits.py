@@ -7,9 +7,9 @@ from metrics.digits import (
     accuracy,
     load_digit_classifier,
     read_digits,
-    save_digit_classifier,
     train_digit_classifier,
 )
+from metrics.weights import save_weights
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +59,6 @@ def test_training_learns_repeats_and_saves(digits, tmp_path):
     assert accuracy(first, *digits["test"]) > 0.85
     for ours, theirs in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
         assert torch.equal(ours, theirs)
-    digest = save_digit_classifier(first, tmp_path / "digits.pt")
+    digest = save_weights(first, tmp_path / "digits.pt")
     again = load_digit_classifier(tmp_path / "digits.pt", digest)
     assert accuracy(again, *digits["test"]) == pytest.approx(accuracy(first, *digits["test"]), abs=0.01)

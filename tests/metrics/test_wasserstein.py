@@ -6,7 +6,7 @@ from torch import nn
 
 from benchmark import networks
 from benchmark.datasets import load_dataset
-from benchmark.images import as_images
+from metrics.images import as_images
 from metrics.wasserstein import CriticNotReady, WassersteinCritic, critic_loss, gradient_penalty
 
 
