@@ -9,9 +9,12 @@ option = $(if $($(1)),--$(2) '$($(1))')
 RUN_OPTIONS = $(call option,DATASET,dataset) $(call option,MODELS,models) $(call option,PRESET,preset) \
 	$(call option,STUDY,study) $(call option,BUDGET,budget) $(call option,SEEDS,seeds) \
 	$(call option,ITERATIONS,iterations) $(call option,WIDTH,width) $(call option,WORKERS,workers) \
-	$(call option,DEVICE,device) $(call option,DATA_DIR,data-dir) $(call option,RESULTS,results)
+	$(call option,DEVICE,device) $(call option,DATA_DIR,data-dir) $(call option,RESULTS,results) \
+	$(call option,INCEPTION_WEIGHTS,inception-weights) $(call option,INCEPTION_SAMPLES,inception-samples) \
+	$(call option,CIFAR10_WEIGHTS,cifar10-weights)
 
-KNOWN := PYTHON RESULTS DATASET MODELS PRESET STUDY BUDGET SEEDS ITERATIONS WIDTH WORKERS DEVICE DATA_DIR
+KNOWN := PYTHON RESULTS DATASET MODELS PRESET STUDY BUDGET SEEDS ITERATIONS WIDTH WORKERS DEVICE DATA_DIR \
+	INCEPTION_WEIGHTS INCEPTION_SAMPLES CIFAR10_WEIGHTS
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),$(name)))
 UNKNOWN := $(filter-out $(KNOWN) MAKEFLAGS MAKEOVERRIDES -*-command-variables-*-,$(GIVEN))
 $(if $(strip $(UNKNOWN)),$(error unknown variable $(strip $(UNKNOWN)): known are $(KNOWN)))

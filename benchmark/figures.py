@@ -31,6 +31,7 @@ STYLE: Any = {
 }
 TITLES = {
     "real": "real images",
+    "noise": "noise",
     "alphagan": "α-GAN",
     "alphagan_kl": "α-GAN, empirical KL",
     "dcgan": "DCGAN",
@@ -39,13 +40,16 @@ TITLES = {
 }
 
 
-def box_plot(values: pd.DataFrame, measure: Measure, without_value: Mapping[str, int]) -> Figure:
+def box_plot(
+    values: pd.DataFrame, measure: Measure, without_value: Mapping[str, int], levels: Mapping[str, float] | None = None
+) -> Figure:
     """Quartiles of a metric over each model's sweep, all runs as dots, the ten best as black circles, the sanity rows as lines.
 
     Args:
         values: columns model, value, run; one row a run.
         measure: how the metric is read.
         without_value: how many runs of a model ended without a value; said below its box, which is made of the others.
+        levels: further lines to compare with, by their labels.
     """
     runs = values[~values.model.isin(list(REFERENCES)) & values.value.notna()]
     models = in_order(runs.model)
@@ -75,7 +79,7 @@ def box_plot(values: pd.DataFrame, measure: Measure, without_value: Mapping[str,
             axes.scatter(
                 [position] * len(best), best.value, s=22, facecolors="none", edgecolors="black", linewidths=0.9, zorder=5
             )
-        _reference_lines(axes, values, runs)
+        _reference_lines(axes, values, runs, levels or {})
         axes.set(xlabel="", ylabel=f"{measure.unit}\n({measure.direction})", title=measure.title)
     return figure
 
@@ -129,15 +133,16 @@ def _best(runs: pd.DataFrame, measure: Measure, real: float) -> pd.DataFrame:
     return runs.loc[distance.sort_values(kind="stable").index[:BEST]]
 
 
-def _reference_lines(axes: Axes, values: pd.DataFrame, runs: pd.DataFrame) -> None:
-    """Lines for real images and noise; one far outside the runs is named at the edge instead of flattening the boxes."""
+def _reference_lines(axes: Axes, values: pd.DataFrame, runs: pd.DataFrame, levels: Mapping[str, float]) -> None:
+    """Lines for real images, noise and further levels; one far from the runs is named at the edge, not to flatten boxes."""
     spread = runs.value.max() - runs.value.min() if len(runs) else math.inf
-    for name, colour in REFERENCES.items():
-        level = values.loc[values.model == name, "value"].median()
+    lines = [(name, colour, values.loc[values.model == name, "value"].median()) for name, colour in REFERENCES.items()]
+    lines += [(label, "#aaaaaa", level) for label, level in levels.items()]
+    for name, colour, level in lines:
         if math.isnan(level):
             continue
         below, above = level < runs.value.min() - 1.5 * spread, level > runs.value.max() + 1.5 * spread
-        label = {"real": "real images", "noise": "noise"}[name]
+        label = TITLES.get(name, name)
         if spread > 0 and (below or above):
             axes.annotate(
                 f"{label}: {level:.3g} {'↓' if below else '↑'}",

@@ -11,8 +11,8 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from benchmark.datasets import Dataset
-from benchmark.evaluation import Sampler, draw
 from benchmark.gan_module import Autoencoder
+from benchmark.generators import Sampler, draw
 from benchmark.randomness import stream
 from benchmark.records import write_atomically
 from benchmark.sources import SPLITS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -27,6 +28,16 @@ class Row:
     protocol: dict[str, Any] = field(default_factory=dict)
     """How it was measured. Values of different protocols do not compare."""
 
+    @property
+    def protocol_id(self) -> str:
+        """A hash of the protocol; why a value is not available does not count, for it was to be measured like the others."""
+        how = {key: value for key, value in self.protocol.items() if key != "not_available"}
+        return hashlib.sha256(json.dumps(how, sort_keys=True).encode()).hexdigest()[:12]
+
+    def as_json(self) -> dict[str, Any]:
+        """For a line of records.jsonl: the fields and the protocol's hash."""
+        return {**asdict(self), "protocol_id": self.protocol_id}
+
 
 class RecordFile:
     """The rows of one run, in the order in which they were measured."""
@@ -36,7 +47,7 @@ class RecordFile:
 
     def append(self, rows: Iterable[Row]) -> None:
         """Add rows at the end, on the disk when this returns."""
-        lines = "".join(json.dumps(asdict(row), allow_nan=False) + "\n" for row in map(_finite, rows))
+        lines = "".join(json.dumps(row.as_json(), allow_nan=False) + "\n" for row in map(_finite, rows))
         with self.path.open("a") as file:
             file.write(lines)
             file.flush()
@@ -47,12 +58,16 @@ class RecordFile:
         if not self.path.exists():
             return []
         lines = self.path.read_text().split("\n")
-        return [Row(**json.loads(line)) for line in lines[:-1]]
+        return [_row(json.loads(line)) for line in lines[:-1]]
 
     def rewind(self, rows: int) -> None:
         """Keep the first rows only: those that were there when the checkpoint was saved from which a run goes on."""
         kept = self.read()[:rows]
-        write_atomically(self.path, "".join(json.dumps(asdict(row), allow_nan=False) + "\n" for row in kept))
+        write_atomically(self.path, "".join(json.dumps(row.as_json(), allow_nan=False) + "\n" for row in kept))
+
+
+def _row(content: dict[str, Any]) -> Row:
+    return Row(**{key: value for key, value in content.items() if key != "protocol_id"})
 
 
 def _finite(row: Row) -> Row:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ COLUMNS = (
     "n",
     "protocol",
     "hyperparameters",
+    "protocol_id",
 )
 
 
@@ -60,15 +61,19 @@ def make_report(folder: Path) -> Path:
     final = final_values(records, runs)
     summary = summarize(final, records, runs)
     write_atomically(report / "summary.csv", summary.to_csv(index=False))
-    sections = [_section(measure, final, summary, report) for measure in MEASURES.values() if _has(final, measure)]
+    measured = [measure for measure in MEASURES.values() if _has(final, measure)]
+    levels = noise_levels(records)
+    sections = [_section(measure, final, summary, levels if measure.goal == "match" else {}, report) for measure in measured]
     page = _template().render(
         study=study,
         counts=status_counts(runs),
         sections=sections,
+        not_measured=not_measured(records, measured),
         curves=_curves(records, report),
+        overfitting=overfitting(records, runs),
         galleries=_galleries(folder, final),
         runs=_run_rows(runs, final),
-        measures=[measure for measure in MEASURES.values() if _has(final, measure)],
+        measures=measured,
     )
     write_atomically(report / "index.html", page)
     return report / "index.html"
@@ -130,6 +135,7 @@ def read_records(folder: Path, runs: pd.DataFrame) -> pd.DataFrame:
             "n": row.n,
             "protocol": json.dumps(row.protocol, sort_keys=True),
             "hyperparameters": json.dumps(run.hyperparameters, sort_keys=True),
+            "protocol_id": row.protocol_id,
         }
         for run in runs.itertuples()
         for row in RecordFile(folder / "runs" / run.run / "records.jsonl").read()
@@ -229,22 +235,73 @@ def status_counts(runs: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _has(final: pd.DataFrame, measure: Measure) -> bool:
-    return bool((final.metric == measure.metric).any())
+    return bool((final.value.notna() & (final.metric == measure.metric)).any())
 
 
-def _section(measure: Measure, final: pd.DataFrame, summary: pd.DataFrame, report: Path) -> dict[str, Any]:
-    """One metric: a figure for each of its protocols, and its rows of the summary."""
+def not_measured(records: pd.DataFrame, measured: Sequence[Measure]) -> dict[str, str]:
+    """Metrics that no run has a value of, by their titles, and why."""
+    absent = records[records.value.isna() & records.metric.isin(set(MEASURES) - {measure.metric for measure in measured})]
+    reasons = {str(metric): json.loads(protocols.iloc[-1]) for metric, protocols in absent.groupby("metric", sort=False).protocol}
+    return {MEASURES[metric].title: how.get("not_available", "no reason was recorded") for metric, how in reasons.items()}
+
+
+def noise_levels(records: pd.DataFrame) -> dict[str, float]:
+    """The diversity of test images with noise, by the standard deviation of that noise (the paper's baseline)."""
+    rows = records[records.metric.str.startswith("sample_diversity/noise ")]
+    return {f"+ noise {row.metric.removeprefix('sample_diversity/noise ')}": row.value for row in rows.itertuples()}
+
+
+OVERFITTING = 0.1
+"""Share of a critic's distance that its gap between training and test images may reach."""
+
+
+def overfitting(records: pd.DataFrame, runs: pd.DataFrame) -> list[dict[str, Any]]:
+    """Runs whose critic knows the images that it was trained on, by model: in how many, and how far.
+
+    The gap E[f(validation images)] - E[f(test images)] counts where chance does not explain it (its 95 % interval is above 0)
+    and more than a tenth of the distance that the critic reports.
+    """
+    end = records.merge(runs.loc[runs.status == "done", ["run", "iterations"]], on="run").query("iteration == iterations")
+    found = []
+    for critic in ("critic", "critic_in_training"):
+        values = end[end.metric == critic].set_index(["run", "protocol_id"]).value
+        gaps = end[end.metric == f"{critic}_gap"].set_index(["run", "protocol_id"])
+        both = gaps.assign(distance=values.abs()).dropna(subset=["value", "distance"])
+        both = both[~both.model.isin(REFERENCES)]
+        for model, mine in both.groupby("model", sort=False):
+            remembers = mine[(mine.low > 0) & (mine.value > OVERFITTING * mine.distance)]
+            found.append(
+                {
+                    "critic": MEASURES[critic].title,
+                    "model": model,
+                    "n": len(mine),
+                    "remembers": len(remembers),
+                    "gap": mine.value.median(),
+                    "distance": mine.distance.median(),
+                }
+            )
+    return found
+
+
+def _section(
+    measure: Measure, final: pd.DataFrame, summary: pd.DataFrame, levels: Mapping[str, float], report: Path
+) -> dict[str, Any]:
+    """One metric: a figure for each of the protocols that gave values, and its rows of the summary."""
     mine = final[(final.metric == measure.metric)]
+    mine = mine[mine.protocol.isin(mine.loc[mine.value.notna(), "protocol"])]
     parts = []
     for number, protocol in enumerate(mine.protocol.unique()):
         name = measure.metric + (f"_{number + 1}" if number else "")
         values = mine[mine.protocol == protocol]
-        figures.save(figures.box_plot(values, measure, _without_value(summary, protocol, measure)), report / "figures" / name)
+        figures.save(
+            figures.box_plot(values, measure, _without_value(summary, protocol, measure), levels), report / "figures" / name
+        )
         rows = summary[(summary.metric == measure.metric) & (summary.protocol == protocol)]
         parts.append(
             {
                 "image": _embed(report / "figures" / f"{name}.png"),
                 "protocol": json.loads(protocol),
+                "protocol_id": values.protocol_id.iloc[0],
                 "sentence": sentence(rows, measure),
                 "rows": rows.astype(object).where(rows.notna(), None).to_dict("records"),
             }

@@ -10,9 +10,9 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -22,10 +22,12 @@ import filelock
 import joblib
 from tqdm import tqdm
 
+from benchmark.datasets import Dataset, open_dataset
 from benchmark.errors import UserError
-from benchmark.records import environment, read_json, write_json
-from benchmark.study import EXTENT, Run, Study
-from benchmark.trial import run_trial
+from benchmark.evaluation import lacking
+from benchmark.records import RecordFile, environment, read_json, write_json
+from benchmark.study import EXTENT, Evaluation, Run, Study
+from benchmark.trial import run_trial, scope_of
 
 
 @dataclass
@@ -60,11 +62,12 @@ def resolve_workers(asked: int | None, threads: int, device: str = "cpu") -> int
 
 
 def run_study(study: Study, results: Path, workers: int, device: str) -> Counter[str]:
-    """Do what is missing of a study.
+    """Do what is missing of a study: train runs, and measure finished ones by the study's present protocols.
 
     Returns:
-        How many runs are `done`, `diverged` and `failed`; how many of all were `found` finished; how many runs of earlier
-        commands are `left_over` in the folder, no part of the study as it is now.
+        How many runs are `done`, `diverged` and `failed`; how many of all were `found` finished and measured; how many are
+        `unmeasured`, because measuring them failed; how many runs of earlier commands are `left_over` in the folder, no part of
+        the study as it is now.
 
     Raises:
         UserError: if the folder cannot be written, holds another study of this name, or another process works in it.
@@ -72,13 +75,58 @@ def run_study(study: Study, results: Path, workers: int, device: str) -> Counter
     folder = results / study.name
     with _claimed(folder):
         left_over = _save(study, folder)
-        pending = [run for run in study.runs if _status(folder, run) not in ("done", "diverged")]
-        found = len(study.runs) - len(pending)
+        dataset = open_dataset(study.dataset, study.fingerprint)
+        ended = [run for run in study.runs if _status(folder, run) in ("done", "diverged")]
+        unmeasured = _unmeasured(ended, folder, dataset)
+        pending = [*unmeasured, *(run for run in study.runs if run not in ended)]
         if pending:
             _work(pending, folder, workers, device)
         counts = Counter(_status(folder, run) for run in study.runs)
-        counts.update(found=found, left_over=left_over)
+        counts.update(found=len(study.runs) - len(pending), left_over=left_over)
+        counts.update(unmeasured=len(_unmeasured(unmeasured, folder, dataset)))
     return counts
+
+
+def measure_study(folder: Path, evaluation: Evaluation, workers: int, device: str) -> Counter[str]:
+    """Take the measurements that finished runs lack, from their kept weights; nothing is trained.
+
+    Args:
+        folder: results/<study>.
+        evaluation: how the study is measured from now on.
+        workers: runs at once.
+        device: "cpu" or "cuda".
+
+    Returns:
+        How many runs were `measured`, and for how many it failed (`unmeasured`).
+
+    Raises:
+        UserError: if there is no such study, or another process works in it.
+    """
+    content = read_json(folder / "study.json")
+    with _claimed(folder):
+        paths = [folder / "runs" / name / "run.json" for name in content["runs"]]
+        runs = [Run.from_json(read_json(path), path) for path in paths if path.exists()]
+        runs = [replace(run, settings=replace(run.settings, evaluation=evaluation)) for run in runs]
+        dataset = open_dataset(content["dataset"], content["fingerprint"])
+        pending = _unmeasured(runs, folder, dataset)
+        if pending:
+            content["settings"]["evaluation"] = asdict(evaluation)
+            write_json(folder / "study.json", content)
+            _work(pending, folder, workers, device)
+        left = len(_unmeasured(pending, folder, dataset))
+    return Counter(measured=len(pending) - left, unmeasured=left)
+
+
+def _unmeasured(runs: Sequence[Run], folder: Path, dataset: Dataset) -> list[Run]:
+    """Those of finished runs that lack a measurement by today's protocol."""
+    return [
+        run
+        for run in runs
+        if _status(folder, run) == "done"
+        and lacking(
+            RecordFile(folder / "runs" / run.id / "records.jsonl").read(), scope_of(run, dataset), run.settings.iterations
+        )
+    ]
 
 
 @contextmanager
@@ -114,12 +162,12 @@ def _save(study: Study, folder: Path) -> int:
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
-    """What makes two studies different ones, and not one with more runs or with newer code."""
+    """What makes two studies different ones, and not one with more runs, with newer code or measured otherwise."""
     for key in ("dataset", "fingerprint", "preset"):
         if old.get(key) != new[key]:
             yield f"{key} is {old.get(key)!r} there, {new[key]!r} here"
     for key, value in new["settings"].items():
-        if key not in EXTENT and old.get("settings", {}).get(key) != value:
+        if key not in (*EXTENT, "evaluation") and old.get("settings", {}).get(key) != value:
             yield f"{key} is {old.get('settings', {}).get(key)!r} there, {value!r} here"
     if set(old.get("models", {})) != set(new["models"]):
         yield f"its models are {', '.join(old.get('models', {}))}"
@@ -168,12 +216,13 @@ def _work(pending: list[Run], folder: Path, workers: int, device: str) -> None:
 def _start(context: Any, run: Run, folder: Path, device: str) -> _Worker:
     run_folder = folder / "runs" / run.id
     run_folder.mkdir(parents=True, exist_ok=True)
-    for stale in ("status.json", "error.txt"):
-        (run_folder / stale).unlink(missing_ok=True)
-    write_json(
-        run_folder / "run.json",
-        {"run": run.id, "study": folder.name, **asdict(run), "environment": {**environment(), "device": device}},
-    )
+    if _status(folder, run) == "done":  # what trained it stays written down; how it is measured is new
+        content = {**read_json(run_folder / "run.json"), "settings": asdict(run.settings)}
+    else:
+        (run_folder / "status.json").unlink(missing_ok=True)
+        content = {"run": run.id, "study": folder.name, **asdict(run), "environment": {**environment(), "device": device}}
+    (run_folder / "error.txt").unlink(missing_ok=True)
+    write_json(run_folder / "run.json", content)
     ours, theirs = context.Pipe()
     process = context.Process(target=_worker_main, args=(run_folder, device, theirs), daemon=True)
     process.start()

@@ -195,17 +195,31 @@ def find_cifar10(data_dir: Path) -> Found | None:
 
 
 def _cifar10(paths: Sequence[Path]) -> dict[str, Split]:
-    *training, test = [_cifar10_batch(path) for path in paths]
+    *training, test = [_cifar10_batch(path)[0] for path in paths]
     images = np.concatenate(training)
     return {"train": _array(images[:45_000]), "validation": _array(images[45_000:]), "test": _array(test)}
 
 
-def _cifar10_batch(path: Path) -> Pixels:
+def _cifar10_batch(path: Path) -> tuple[Pixels, NDArray[np.int64]]:
     with _naming(path):
         content = path.read_bytes()
     _expect_md5(path, content, CIFAR10_MD5[path.name])
     batch = pickle.loads(content, encoding="latin1")  # noqa: S301 - only bytes whose hash is the publisher's come so far
-    return np.asarray(batch["data"], np.uint8).reshape(-1, 3, 32, 32)
+    return np.asarray(batch["data"], np.uint8).reshape(-1, 3, 32, 32), np.asarray(batch["labels"], np.int64)
+
+
+def labelled_cifar10(data_dir: Path) -> dict[str, tuple[Pixels, NDArray[np.int64]]]:
+    """Images and labels of the official 50,000 for training and 10,000 for testing, for what needs labels.
+
+    Raises:
+        UserError: if the files are not there, or are not the publisher's.
+    """
+    found = find_cifar10(data_dir)
+    if found is None:
+        raise UserError(f"no CIFAR-10 in {data_dir}: its python batches belong into {data_dir / 'cifar-10-batches-py'}")
+    *training, test = [_cifar10_batch(found.where / name) for name in CIFAR10_MD5]
+    images, labels = zip(*training, strict=True)
+    return {"train": (np.concatenate(images), np.concatenate(labels)), "test": test}
 
 
 def _array(images: Pixels) -> Split:

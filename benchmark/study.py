@@ -30,6 +30,52 @@ REFERENCES = ("real", "noise")
 
 
 @dataclass(frozen=True)
+class Evaluator:
+    """A pretrained network that metrics are made of, as a study found it."""
+
+    path: str = ""
+    sha256: str = ""
+    missing: str = "nobody looked for it"
+    """Why there is none; empty where there is one."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How finished runs are measured. No part of what a run is: measured otherwise it gets more rows, and is not trained anew."""
+
+    calibration: int
+    """Draws from which the generator's batch-norm statistics are computed anew before an evaluation."""
+    mode_samples: int
+    """Images whose digits are counted."""
+    diversity_groups: int
+    """Groups of 64 images inside which all pairs are compared."""
+    reconstructions: int
+    """Test images that autoencoding models encode and give back."""
+    critic_steps: int
+    """Training steps of the post-hoc critic."""
+    critic_images: int
+    """Images on each side on which a critic is evaluated."""
+    critic_width: float
+    score_splits: int
+    """Pieces of the samples, over which Inception scores are averaged."""
+    inception_samples: int
+    """Images that pass through the ImageNet network; 0 spares its scores and distances."""
+    inception_width: int
+    """Of the features that distances are measured on."""
+    cifar10_samples: int
+    """Images that pass through the CIFAR-10 classifier; 0 spares its score."""
+    inception: Evaluator = Evaluator()
+    cifar10: Evaluator = Evaluator()
+
+    def __post_init__(self) -> None:
+        for name in ("inception_samples", "cifar10_samples"):
+            if 0 < getattr(self, name) < 2 * self.score_splits:
+                raise UserError(
+                    f"{name} is {getattr(self, name)}: {self.score_splits} splits need at least {2 * self.score_splits} samples"
+                )
+
+
+@dataclass(frozen=True)
 class Settings:
     """What a preset picks. Small and large studies differ in these values and in nothing else."""
 
@@ -42,15 +88,14 @@ class Settings:
     batch_size: int
     threads: int
     """Of each run. Sums differ between one thread and two, so this is part of a run's identity."""
-    calibration: int
-    """Prior draws from which the generator's batch-norm statistics are computed anew before an evaluation."""
-    samples: int
-    """Images whose digits are counted."""
-    critic_steps: int
-    """Training steps of the post-hoc critic."""
-    critic_images: int
-    """Images on each side on which a critic is evaluated."""
-    critic_width: float
+    evaluation: Evaluation
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Settings:
+        """The settings that `asdict` wrote; a TypeError or KeyError for anything else."""
+        evaluation: dict[str, Any] = dict(content["evaluation"])
+        evaluation |= {name: Evaluator(**evaluation[name]) for name in ("inception", "cifar10")}
+        return cls(**{**content, "evaluation": Evaluation(**evaluation)})
 
 
 # What determines the weights of a run; the rest is about its evaluation.
@@ -77,11 +122,19 @@ def preset(name: str, dataset: Dataset) -> Settings:
             seeds=1,
             batch_size=64,
             threads=1,
-            calibration=1_000,
-            samples=2_000,
-            critic_steps=100,
-            critic_images=2_000 if small else 1_000,
-            critic_width=0.25 if small else 0.125,
+            evaluation=Evaluation(
+                calibration=1_000,
+                mode_samples=2_000,
+                diversity_groups=2,
+                reconstructions=500,
+                critic_steps=100,
+                critic_images=2_000 if small else 1_000,
+                critic_width=0.25 if small else 0.125,
+                score_splits=1,
+                inception_samples=0,
+                inception_width=2048,
+                cifar10_samples=1_000,
+            ),
         )
     if name == "paper":
         return Settings(
@@ -91,11 +144,19 @@ def preset(name: str, dataset: Dataset) -> Settings:
             seeds=1,
             batch_size=64,
             threads=1,
-            calibration=10_000,
-            samples=26_000,
-            critic_steps=10_000,
-            critic_images=10_000,
-            critic_width=1.0,
+            evaluation=Evaluation(
+                calibration=10_000,
+                mode_samples=26_000,
+                diversity_groups=5,
+                reconstructions=10_000,
+                critic_steps=10_000,
+                critic_images=10_000,
+                critic_width=1.0,
+                score_splits=10,
+                inception_samples=50_000,
+                inception_width=2048,
+                cifar10_samples=50_000,
+            ),
         )
     raise unknown("preset", name, PRESETS)
 
@@ -122,8 +183,6 @@ class Run:
         settings = identity.pop("settings")
         identity.pop("model")
         identity["training"] = {name: settings[name] for name in TRAINING_SETTINGS}
-        if self.is_reference:  # it has no weights: only its evaluation tells it from another
-            identity["evaluation"] = {name: value for name, value in settings.items() if name not in EXTENT}
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
         return f"{self.model.rpartition('.')[2].lower()}-{digest}"
 
@@ -140,7 +199,7 @@ class Run:
         """
         try:
             values = {name: content[name] for name in cls.__dataclass_fields__}
-            values["settings"] = Settings(**content["settings"])
+            values["settings"] = Settings.from_json(content["settings"])
             values["image_shape"] = tuple(content["image_shape"])
         except (KeyError, TypeError) as error:
             raise UserError(f"{path or 'this'} is no run of this version of the benchmark: {error}") from None
@@ -159,6 +218,11 @@ class Study:
     models: Mapping[str, Mapping[str, int]]
     """By model: the size of its grid and how many configurations of it are run."""
     runs: tuple[Run, ...]
+
+    def measured_by(self, evaluation: Evaluation) -> Study:
+        """The same runs, measured in this way."""
+        settings = replace(self.settings, evaluation=evaluation)
+        return replace(self, settings=settings, runs=tuple(replace(run, settings=settings) for run in self.runs))
 
     def as_json(self) -> dict[str, Any]:
         """Everything, for study.json."""
@@ -192,13 +256,15 @@ def resolve(
         preset_name: "quick" or "paper".
         models: short names or dotted paths.
         study: its name; by default data set, preset and the values that were overridden.
-        overrides: values of `Settings` in place of the preset's; None keeps the preset's.
+        overrides: values of `Settings` or of its `Evaluation` in place of the preset's; None keeps the preset's.
 
     Raises:
         UserError: for anything that names nothing, or that no constructor takes.
     """
+    settings = preset(preset_name, dataset)
     given = {name: value for name, value in overrides.items() if value is not None}
-    settings = replace(preset(preset_name, dataset), **given)
+    measured = {name: given.pop(name) for name in list(given) if name in Evaluation.__dataclass_fields__}
+    settings = replace(settings, **given, evaluation=replace(settings.evaluation, **measured))
     chosen = {short_name(dotted_path(name)): None for name in models}
     if not chosen:
         raise UserError("no model: give at least one, such as alphagan")
@@ -305,9 +371,10 @@ def describe_study(study: Study, dataset: Dataset) -> list[str]:
     for name, counts in study.models.items():
         whole = " (the whole grid)" if counts["configurations"] == counts["grid"] else f" of {counts['grid']}"
         lines.append(f"  {name}: configurations: {counts['configurations']}{whole}, seeds of each: {settings.seeds}")
+    how = settings.evaluation
     lines.append(
-        f"  measured on {settings.samples} samples; critics of {settings.critic_steps} steps at {settings.critic_width:g} of the "
-        f"width, on {settings.critic_images} images a side; batch-norm statistics from {settings.calibration} draws"
+        f"  measured: critics of {how.critic_steps} steps at {how.critic_width:g} of the width, on {how.critic_images} images a "
+        f"side; {how.diversity_groups} groups of 64 for diversity; batch-norm statistics from {how.calibration} draws"
     )
     if settings.width < 1:
         lines.append("  Narrow networks and a short training: it shows who learns, not the paper's numbers (PRESET=paper does).")

@@ -9,8 +9,8 @@ import torch
 
 from benchmark.building import build
 from benchmark.errors import UserError
-from benchmark.evaluation import evaluation_copy
 from benchmark.gan_module import GANModule
+from benchmark.generators import evaluation_copy
 from benchmark.records import read_json
 from benchmark.study import Run
 
@@ -24,7 +24,16 @@ def load(run_folder: str | Path) -> GANModule:
     Raises:
         UserError: if the folder holds no trained model.
     """
-    folder = Path(run_folder)
+    run, module = restore(Path(run_folder))
+    return evaluation_copy(module, run.settings.evaluation.calibration)
+
+
+def restore(folder: Path) -> tuple[Run, GANModule]:
+    """A run and its model as the last checkpoint has it, on the CPU.
+
+    Raises:
+        UserError: if the folder holds no trained model.
+    """
     run = Run.from_json(read_json(folder / "run.json"), folder / "run.json")
     if run.is_reference:
         raise UserError(f"{folder} is the sanity row {run.model!r}: there is no model in it")
@@ -38,4 +47,4 @@ def load(run_folder: str | Path) -> GANModule:
         module.on_load_checkpoint(checkpoint)
     except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
         raise UserError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from None
-    return evaluation_copy(module, run.settings.calibration)
+    return run, module

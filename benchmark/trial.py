@@ -8,6 +8,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,20 +18,17 @@ from torch import Tensor
 
 from benchmark import pictures
 from benchmark.building import build
+from benchmark.critics import CompanionCritic
 from benchmark.datasets import Dataset, open_dataset
 from benchmark.errors import Diverged
-from benchmark.evaluation import (
-    CompanionCritic,
-    evaluate,
-    evaluation_copy,
-    generator_of,
-    reference_sampler,
-    sampler_of,
-    training_generator,
-)
-from benchmark.gan_module import Autoencoder, Chunk, GANModule
+from benchmark.evaluation import evaluate, lacking, reference_subject, subject_of
+from benchmark.gan_module import Chunk, GANModule
+from benchmark.generators import generator_of, training_generator
+from benchmark.measurements import MEASUREMENTS, Scope, Subject
+from benchmark.models import import_model
 from benchmark.records import RecordFile, Row, read_json, write_atomically, write_json
 from benchmark.study import Run
+from benchmark.trained import restore
 
 CHUNK = 10
 """Iterations of one call of `training_step`: what Lightning costs a step is paid once for so many."""
@@ -45,14 +43,19 @@ Progress = Callable[[int], None]
 
 
 def run_trial(folder: Path, device: str, progress: Progress) -> str:
-    """Do one run; returns its status, which is also in its status.json. An exception is a result: `failed`, with error.txt."""
+    """Do one run; returns its status, which is also in its status.json. An exception is a result: `failed`, with error.txt.
+
+    A run that is done already gets the measurements that it lacks, and stays done.
+    """
     run = Run.from_json(read_json(folder / "run.json"))
     torch.set_num_threads(run.settings.threads)
-    seconds: dict[str, float] = {}
+    status_file = folder / "status.json"
+    before: dict[str, Any] = read_json(status_file) if status_file.exists() else {}
+    seconds: dict[str, float] = dict(before.get("seconds", {}))
     status: dict[str, Any] = {"status": "done"}
     try:
         dataset = open_dataset(run.dataset, run.fingerprint)
-        do = _reference_trial if run.is_reference else _model_trial
+        do = _more_measurements if before else _reference_trial if run.is_reference else _model_trial
         do(folder, run, dataset, torch.device(device), progress, seconds)
     except BrokenPipeError:
         raise  # whoever waits for the result is gone: the run is neither done nor failed
@@ -61,20 +64,28 @@ def run_trial(folder: Path, device: str, progress: Progress) -> str:
     except Exception as error:
         write_atomically(folder / "error.txt", traceback.format_exc())
         status = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
-    write_json(folder / "status.json", {**status, "seconds": {key: round(value, 2) for key, value in seconds.items()}})
+    if before and status["status"] != "done":  # its training is as good as before
+        status = {"status": "done", "reason": f"measuring it again: {status['reason']}"}
+    write_json(status_file, {**status, "seconds": {key: round(value, 2) for key, value in seconds.items()}})
     return status["status"]
+
+
+def scope_of(run: Run, dataset: Dataset) -> Scope:
+    """What is known of a run before anything of it is computed."""
+    autoencoding = not run.is_reference and all(hasattr(import_model(run.path), name) for name in ("encode", "reconstruct"))
+    return Scope(dataset, run.settings, run.model if run.is_reference else "", autoencoding)
 
 
 def _model_trial(
     folder: Path, run: Run, dataset: Dataset, device: torch.device, progress: Progress, seconds: dict[str, float]
 ) -> None:
-    settings, records = run.settings, RecordFile(folder / "records.jsonl")
+    settings, records, scope = run.settings, RecordFile(folder / "records.jsonl"), scope_of(run, dataset)
     checkpoint = folder / "checkpoint.ckpt"
     module = build(run).to(device)
     with _timed(seconds, "evaluation"):
         if not checkpoint.exists():
             records.path.unlink(missing_ok=True)
-            records.append(evaluate(generator_of(module, settings.calibration), dataset, settings, 0, device))
+            records.append(evaluate(subject_of(module, scope, device), 0, [some for some in MEASUREMENTS if some.at_start]))
     critic = InTrainingCritic(dataset, run, records, device, seconds)
     recorder = Recorder(records, settings.iterations, progress)
     keeper = CheckpointKeeper(checkpoint, settings.iterations)
@@ -85,13 +96,12 @@ def _model_trial(
     finally:
         seconds["training"] -= seconds["critic_in_training"]
     with _timed(seconds, "evaluation"):
-        twin = evaluation_copy(module, settings.calibration)
-        sampler = sampler_of(twin)
-        records.append([critic.companion.score(sampler, module.iteration, "critic_in_training")])
-        records.append(evaluate(sampler, dataset, settings, module.iteration, device))
-        pictures.save_samples(sampler, folder / "samples.png", device)
-        if isinstance(twin, Autoencoder):
-            pictures.save_reconstructions(twin, dataset["test"], folder / "reconstructions.png", device)
+        subject = replace(subject_of(module, scope, device), folder=folder)
+        records.append(_in_training(critic.companion, subject, module.iteration))
+        records.append(evaluate(subject, module.iteration))
+        pictures.save_samples(subject.sampler, folder / "samples.png", device)
+        if subject.autoencoder is not None:
+            pictures.save_reconstructions(subject.autoencoder, dataset["test"], folder / "reconstructions.png", device)
 
 
 def _reference_trial(
@@ -100,14 +110,37 @@ def _reference_trial(
     """Measure a sanity row as a model is measured, with the same budgets."""
     settings, records = run.settings, RecordFile(folder / "records.jsonl")
     records.path.unlink(missing_ok=True)
-    sampler = reference_sampler(run.model, dataset, device)
+    subject = reference_subject(run.model, scope_of(run, dataset), device)
     with _timed(seconds, "evaluation"):
         companion = in_training_companion(dataset, run, device)
-        companion.advance(sampler, companion.critic.budget)
+        companion.advance(subject.sampler, companion.critic.budget)
         progress(settings.iterations // 2)
-        records.append([companion.score(sampler, settings.iterations, "critic_in_training")])
-        records.append(evaluate(sampler, dataset, settings, settings.iterations, device))
-        pictures.save_samples(sampler, folder / "samples.png", device)
+        records.append(_in_training(companion, subject, settings.iterations))
+        records.append(evaluate(subject, settings.iterations))
+        pictures.save_samples(subject.sampler, folder / "samples.png", device)
+
+
+def _more_measurements(
+    folder: Path, run: Run, dataset: Dataset, device: torch.device, progress: Progress, seconds: dict[str, float]
+) -> None:
+    """Take the measurements that a finished run lacks, from its kept weights."""
+    records, scope = RecordFile(folder / "records.jsonl"), scope_of(run, dataset)
+    if run.is_reference:
+        subject = reference_subject(run.model, scope, device)
+    else:
+        subject = replace(subject_of(restore(folder)[1].to(device), scope, device), folder=folder)
+    for measurement in lacking(records.read(), scope, run.settings.iterations):
+        with _timed(seconds, "evaluation"):
+            records.append(evaluate(subject, run.settings.iterations, [measurement]))
+    progress(run.settings.iterations)
+
+
+def _in_training(companion: CompanionCritic, subject: Subject, iteration: int) -> list[Row]:
+    """What the critic beside a training says at its end."""
+    return [
+        companion.score(subject.sampler, iteration, "critic_in_training"),
+        companion.gap(iteration, "critic_in_training_gap"),
+    ]
 
 
 def train(
@@ -234,7 +267,7 @@ class InTrainingCritic(_AfterChunk):
     def __init__(self, dataset: Dataset, run: Run, records: RecordFile, device: torch.device, seconds: dict[str, float]) -> None:
         self.companion = in_training_companion(dataset, run, device)
         self.iterations = run.settings.iterations
-        self.calibration = run.settings.calibration
+        self.calibration = run.settings.evaluation.calibration
         self.records, self.seconds = records, seconds
         seconds["critic_in_training"] = 0.0
 

@@ -1,13 +1,13 @@
 """Small models and runs that several tests use."""
 
 import os
-from dataclasses import asdict
+from dataclasses import replace
 
 import torch
 from torch import nn
 
 from benchmark.gan_module import Chunk, GANModule, Phase
-from benchmark.study import Run, Settings
+from benchmark.study import Evaluation, Run, Settings
 
 SHAPE = (3, 28, 28)
 PIXELS = torch.randint(256, (64, *SHAPE), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
@@ -19,16 +19,24 @@ SETTINGS = Settings(
     seeds=1,
     batch_size=8,
     threads=1,
-    calibration=16,
-    samples=16,
-    critic_steps=2,
-    critic_images=16,
-    critic_width=0.125,
+    evaluation=Evaluation(
+        calibration=16,
+        mode_samples=16,
+        diversity_groups=1,
+        reconstructions=16,
+        critic_steps=2,
+        critic_images=16,
+        critic_width=0.125,
+        score_splits=1,
+        inception_samples=0,
+        inception_width=768,
+        cifar10_samples=0,
+    ),
 )
 
 
 def make_run(path: str = "baselines.DCGAN", iterations: int = 4, **hyperparameters) -> Run:
-    settings = Settings(**{**asdict(SETTINGS), "iterations": iterations})
+    settings = replace(SETTINGS, iterations=iterations)
     values = {"latent_dim": 4, "width": 0.125, **hyperparameters}
     return Run(path, path, "colormnist-mini", "", SHAPE, values, 0, "", settings)
 

@@ -1,0 +1,121 @@
+"""What is measured: a model's generator as it is evaluated, and the sanity rows, all as something that draws images."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmark.datasets import Dataset
+from benchmark.errors import Diverged
+from benchmark.gan_module import GANModule
+from benchmark.randomness import stream
+from metrics.images import as_images
+
+Sampler = Callable[[int, torch.Generator], Tensor]
+"""n and a random stream to n images (n, c, h, w) in [-1, 1], without gradients."""
+
+BATCH = 500
+"""Images that are evaluated at once; no value depends on it beyond rounding."""
+
+
+def draw(sampler: Sampler, n: int, source: torch.Generator) -> Iterator[Tensor]:
+    """Draw n images, batch by batch."""
+    for start in range(0, n, BATCH):
+        yield sampler(min(BATCH, n - start), source)
+
+
+def reference_sampler(name: str, dataset: Dataset, device: torch.device, split: str = "train") -> Sampler:
+    """A sanity row's generator: "real" draws the images of a split, "noise" uniform noise in [-1, 1].
+
+    A batch holds no image twice where the split is large enough for that.
+    """
+    pixels = dataset[split]
+
+    def real(n: int, source: torch.Generator) -> Tensor:
+        distinct = torch.randperm(len(pixels), generator=source, device=device)[:n]
+        again = torch.randint(len(pixels), (n - len(distinct),), generator=source, device=device)
+        return as_images(pixels[torch.cat([distinct, again]).cpu()].to(device))
+
+    def noise(n: int, source: torch.Generator) -> Tensor:
+        return torch.rand(n, *dataset.image_shape, generator=source, device=device) * 2 - 1
+
+    return {"real": real, "noise": noise}[name]
+
+
+def evaluation_copy(module: GANModule, draws: int) -> GANModule:
+    """A copy in eval mode whose generator's batch-norm statistics come from prior draws, not from moving averages.
+
+    Moving averages blend reconstructions and samples, in autoencoding models only; so every model's are computed anew from the
+    same number of draws. Networks that sampling does not pass through keep theirs.
+    """
+    twin = copy.deepcopy(module)
+    return _calibrated(twin, draw(twin.sample, draws, stream("evaluation", "batch norm", device=twin.device)))
+
+
+def reconstruction_copy(module: GANModule, pixels: Tensor) -> GANModule:
+    """A copy in eval mode whose batch-norm statistics are those of encoding and giving back training images, uint8 (n, c, h, w).
+
+    Codes and prior draws differ, so statistics of samples would shade reconstructions; in training each kind of batch goes by its
+    own statistics too.
+    """
+    twin: Any = copy.deepcopy(module)
+    return _calibrated(twin, (twin.reconstruct(as_images(some.to(twin.device))) for some in pixels.split(BATCH)))
+
+
+def _calibrated(twin: GANModule, passes: Iterator[Tensor]) -> GANModule:
+    """Batch-norm statistics anew, as cumulative averages over passes; layers that no pass comes through keep theirs."""
+    norms = [layer for layer in twin.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+    before = {layer: {name: buffer.clone() for name, buffer in layer.named_buffers()} for layer in norms}
+    twin.eval()
+    for layer in norms:
+        layer.reset_running_stats()
+        layer.momentum = None
+        layer.train()
+    with torch.no_grad():
+        for _ in passes:
+            pass
+    for layer in norms:
+        if layer.num_batches_tracked == 0:
+            for name, buffer in layer.named_buffers():
+                buffer.copy_(before[layer][name])
+    return twin.eval().requires_grad_(False)
+
+
+def generator_of(module: GANModule, draws: int) -> Sampler:
+    """The sampler that is evaluated: that of an evaluation copy."""
+    return sampler_of(evaluation_copy(module, draws))
+
+
+def sampler_of(twin: GANModule) -> Sampler:
+    """The sampler of an evaluation copy, without gradients; a `Diverged` is raised for samples that are not finite."""
+
+    def sampler(n: int, source: torch.Generator) -> Tensor:
+        with torch.no_grad():
+            images = twin.sample(n, source)
+        if not images.isfinite().all():
+            raise Diverged("samples are not finite")
+        return images
+
+    return sampler
+
+
+def training_generator(module: GANModule) -> Sampler:
+    """The generator of the moment for the critic beside a training: a copy in eval mode, batch norm going by the batch.
+
+    A copy, so that nothing of the training moves; batch statistics, because calibrating anew every few iterations would cost more
+    than the training.
+    """
+    twin = copy.deepcopy(module).eval().requires_grad_(False)
+    for layer in twin.modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            layer.train()
+
+    def sampler(n: int, source: torch.Generator) -> Tensor:
+        with torch.no_grad():
+            return twin.sample(n, source)
+
+    return sampler

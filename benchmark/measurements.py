@@ -1,0 +1,387 @@
+"""The metrics of a data set, one measurement each: what it applies to, by which protocol, and how it is taken."""
+
+from __future__ import annotations
+
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from scipy.stats import binomtest
+from torch import Tensor
+
+from benchmark import critics
+from benchmark.cache import root
+from benchmark.datasets import Dataset
+from benchmark.generators import BATCH, Sampler, draw, reference_sampler
+from benchmark.randomness import stream
+from benchmark.records import write_atomically
+from benchmark.study import Evaluation, Settings
+from metrics.cifar import load_cifar10_classifier
+from metrics.codes import code_match, code_match_errors
+from metrics.digits import RECOGNISED_AT, SHA256, load_digit_classifier, read_digits
+from metrics.frechet import frechet_distance, frechet_standard_error, moments
+from metrics.images import as_images
+from metrics.inception import InceptionNetwork, InceptionOutput, cached_output
+from metrics.inception_score import inception_score, inception_score_standard_error
+from metrics.kernel import kernel_distance, kernel_standard_error
+from metrics.modes import kl_standard_error, mode_coverage
+from metrics.ms_ssim import diversity
+from metrics.precision_recall import precision_recall
+from metrics.reconstruction import reconstruction_errors
+
+GROUP = 64
+"""Images of which all pairs are compared."""
+NOISE_LEVELS = (0.05, 0.1, 0.2)
+"""Standard deviations of the normal noise that is added to test images in [-1, 1] (the paper's baseline of diversity)."""
+KID_SUBSET = 1000
+NEIGHBOURS = 3
+MANIFOLD = 10_000
+"""Samples, at most, whose neighbours are compared: that costs their number squared."""
+
+
+class Value(NamedTuple):
+    """What was measured, with the 95 % interval over redrawing the samples; `n` is their number."""
+
+    metric: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What is known of a run before anything of it is computed; decides which measurements apply, by which protocol."""
+
+    dataset: Dataset
+    settings: Settings
+    reference: str = ""
+    """The name of the sanity row, if it is one."""
+    autoencoding: bool = False
+
+    @property
+    def how(self) -> Evaluation:
+        return self.settings.evaluation
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A generator that is to be measured."""
+
+    scope: Scope
+    sampler: Sampler
+    device: torch.device
+    autoencoder: Any = None
+    """With the batch-norm statistics of reconstructions; an `Autoencoder`, where the model is one."""
+    folder: Path | None = None
+    """Where arrays go that are no rows."""
+
+    def draw(self, n: int, purpose: str) -> Iterator[Tensor]:
+        """N samples in batches, from a stream that is the same for every subject."""
+        return draw(self.sampler, n, stream("evaluation", purpose, device=self.device))
+
+
+class Measurement(ABC):
+    """Metrics that are taken together."""
+
+    metrics: ClassVar[tuple[str, ...]]
+    at_start = True
+    """Whether a generator is measured before its training, too."""
+
+    def applies(self, scope: Scope) -> bool:
+        """Whether the metrics mean something for such a run."""
+        return True
+
+    def not_available(self, scope: Scope) -> str:
+        """Why the metrics cannot be had here; empty if they can."""
+        return ""
+
+    @abstractmethod
+    def protocol(self, scope: Scope) -> dict[str, Any]:
+        """Everything that decides about the number, beside the samples."""
+
+    @abstractmethod
+    def values(self, subject: Subject) -> Iterator[Value]:
+        """Measure."""
+
+
+class Modes(Measurement):
+    """ColorMNIST's modes, and the share of samples in which three digits are recognised at all."""
+
+    metrics = ("mode_kl", "modes_covered", "recognised_share", "recognised_modes")
+
+    def applies(self, scope: Scope) -> bool:
+        return bool(scope.dataset.n_modes)
+
+    def protocol(self, scope: Scope) -> dict[str, Any]:
+        return {
+            "classifier": SHA256[:12],
+            "samples": scope.how.mode_samples,
+            "recognised_at": RECOGNISED_AT,
+            "batch_norm_draws": scope.how.calibration,
+            "torch": torch.__version__,
+        }
+
+    def values(self, subject: Subject) -> Iterator[Value]:
+        classifier = _digit_classifier(str(subject.device))
+        read = [read_digits(classifier, images) for images in subject.draw(subject.scope.how.mode_samples, "modes")]
+        modes = torch.cat([digits.modes for digits in read]).cpu()
+        recognised = torch.cat([digits.recognised for digits in read]).cpu()
+        n = len(modes)
+        covered, kl = mode_coverage(modes)
+        yield _around("mode_kl", kl, kl_standard_error(modes), n)
+        yield Value("modes_covered", float(covered), n=n)
+        low, high = binomtest(int(recognised.sum()), n).proportion_ci(method="wilson")
+        yield Value("recognised_share", recognised.double().mean().item(), low, high, n)
+        yield Value("recognised_modes", float(len(modes[recognised].unique())), n=n)
+
+
+class PostHocCritic(Measurement):
+    """A fresh critic, trained on validation images against this generator alone, judged on test images."""
+
+    metrics = ("critic", "critic_gap")
+
+    def protocol(self, scope: Scope) -> dict[str, Any]:
+        return critics.protocol(scope.settings, scope.how.critic_steps, "post-hoc")
+
+    def values(self, subject: Subject) -> Iterator[Value]:
+        scope = subject.scope
+        companion = critics.CompanionCritic(scope.dataset, scope.settings, scope.how.critic_steps, "post-hoc", subject.device)
+        companion.advance(subject.sampler, scope.how.critic_steps)
+        for row in (companion.score(subject.sampler, 0, "critic"), companion.gap(0, "critic_gap")):
+            yield Value(row.metric, row.value, row.low, row.high, row.n)
+
+
+class Diversity(Measurement):
+    """1 - MS-SSIM of pairs. The real row is that of test images, with the paper's noise baseline beside it."""
+
+    metrics = ("sample_diversity",)
+
+    def protocol(self, scope: Scope) -> dict[str, Any]:
+        return {
+            "groups": scope.how.diversity_groups,
+            "group": GROUP,
+            "window": 11,
+            "sigma": 1.5,
+            "scales": 5,
+            "reference_split": "test",
+            "batch_norm_draws": scope.how.calibration,
+            "torch": torch.__version__,
+        }
+
+    def values(self, subject: Subject) -> Iterator[Value]:
+        n = subject.scope.how.diversity_groups * GROUP
+        if subject.scope.reference != "real":
+            yield self._value("sample_diversity", torch.cat(list(subject.draw(n, "diversity"))))
+            return
+        sampler = reference_sampler("real", subject.scope.dataset, subject.device, "test")
+        images = torch.cat(list(draw(sampler, n, stream("evaluation", "diversity", device=subject.device))))
+        yield self._value("sample_diversity", images)
+        noise = torch.randn(images.shape, generator=stream("evaluation", "noise", device=subject.device), device=subject.device)
+        for level in NOISE_LEVELS:
+            yield self._value(f"sample_diversity/noise {level:g}", (images + level * noise).clamp(-1, 1))
+
+    def _value(self, metric: str, images: Tensor) -> Value:
+        found = diversity(images, GROUP)
+        return _around(metric, found.value, found.standard_error, found.n)
+
+
+class ImageNetInception(Measurement):
+    """Inception score, FID, KID, precision and recall, from one pass of the network over the samples."""
+
+    metrics = ("inception_score", "fid", "kid", "precision", "recall")
+    at_start = False
+
+    def applies(self, scope: Scope) -> bool:
+        return not scope.dataset.n_modes  # stacked digits are nothing that the network has learned of
+
+    def not_available(self, scope: Scope) -> str:
+        if not scope.how.inception_samples:
+            return "it takes a second of a core for twelve images; ask for it with --inception-samples N"
+        return scope.how.inception.missing
+
+    def protocol(self, scope: Scope) -> dict[str, Any]:
+        how = scope.how
+        return {
+            "network": "inception-2015-12-05",
+            "weights": how.inception.sha256[:12],
+            "features": how.inception_width,
+            "samples": how.inception_samples,
+            "splits": how.score_splits,
+            "reference": f"{_reference_size(scope)} test images",
+            "resize": "bilinear to 299, as TensorFlow 1",
+            "kid_subset": _kid_subset(scope),
+            "neighbours": NEIGHBOURS,
+            "manifold": MANIFOLD,
+            "batch_norm_draws": how.calibration,
+            "torch": torch.__version__,
+            "torch-fidelity": version("torch-fidelity"),
+        }
+
+    def values(self, subject: Subject) -> Iterator[Value]:
+        how = subject.scope.how
+        network = _inception(how.inception.path, how.inception.sha256, how.inception_width, str(subject.device))
+        fake = network.over(subject.draw(how.inception_samples, "inception"))
+        yield from inception_values(fake, _real_output(network, subject), how.score_splits, _kid_subset(subject.scope))
+
+
+def inception_values(fake: InceptionOutput, real: InceptionOutput, splits: int, kid_subset: int) -> Iterator[Value]:
+    """The five metrics from the network's output for samples and for the reference images."""
+    n = len(fake.features)
+    if fake.logits is not None:
+        yield _around(
+            "inception_score", inception_score(fake.logits, splits)[0], inception_score_standard_error(fake.logits, splits), n
+        )
+    reference = moments(real.features)
+    distance = frechet_distance(moments(fake.features), reference)
+    yield _around("fid", distance, frechet_standard_error(fake.features, reference), n)
+    distance, _ = kernel_distance(fake.features, real.features, subset_size=kid_subset)
+    near, known = fake.features[:MANIFOLD], real.features[:MANIFOLD]
+    yield _around("kid", distance, kernel_standard_error(near, known) * (len(near) / n) ** 0.5, n)
+    for metric, share, of in zip(("precision", "recall"), precision_recall(near, known, NEIGHBOURS), (near, known), strict=True):
+        low, high = binomtest(round(share * len(of)), len(of)).proportion_ci(method="wilson")
+        yield Value(metric, share, low, high, len(of))
+
+
+class Cifar10Score(Measurement):
+    """The Inception score by the CIFAR-10 classifier."""
+
+    metrics = ("cifar10_inception_score",)
+    at_start = False
+
+    def applies(self, scope: Scope) -> bool:
+        return scope.dataset.name == "cifar10"
+
+    def not_available(self, scope: Scope) -> str:
+        return scope.how.cifar10.missing if scope.how.cifar10_samples else "no samples are asked for: --cifar10-samples N"
+
+    def protocol(self, scope: Scope) -> dict[str, Any]:
+        return {
+            "network": "cifar10-vgg",
+            "weights": scope.how.cifar10.sha256[:12],
+            "samples": scope.how.cifar10_samples,
+            "splits": scope.how.score_splits,
+            "batch_norm_draws": scope.how.calibration,
+            "torch": torch.__version__,
+        }
+
+    def values(self, subject: Subject) -> Iterator[Value]:
+        how = subject.scope.how
+        classifier = _cifar10_classifier(how.cifar10.path, how.cifar10.sha256, str(subject.device))
+        with torch.no_grad():
+            logits = torch.cat([classifier(images).float().cpu() for images in subject.draw(how.cifar10_samples, "cifar10")])
+        score, _ = inception_score(logits, how.score_splits)
+        yield _around(self.metrics[0], score, inception_score_standard_error(logits, how.score_splits), len(logits))
+
+
+class Reconstructions(Measurement):
+    """How well an autoencoding model gives back test images."""
+
+    metrics = ("reconstruction_l1", "reconstruction_mse", "reconstruction_ms_ssim")
+
+    def applies(self, scope: Scope) -> bool:
+        return scope.autoencoding
+
+    def protocol(self, scope: Scope) -> dict[str, Any]:
+        return {
+            "images": min(scope.how.reconstructions, len(scope.dataset["test"])),
+            "split": "test",
+            "batch_norm_reconstructions": scope.how.calibration,
+            "torch": torch.__version__,
+        }
+
+    def values(self, subject: Subject) -> Iterator[Value]:
+        model, found = subject.autoencoder, []
+        for images in _test_images(subject):
+            with torch.no_grad():
+                errors = reconstruction_errors(images, model.reconstruct(images))
+            found.append(torch.stack([errors.l1, errors.mse, errors.ms_ssim]).cpu())
+        each = torch.cat(found, dim=1)
+        for metric, some in zip(self.metrics, each, strict=True):
+            yield _around(metric, some.mean().item(), some.std().item() / len(some) ** 0.5, len(some))
+
+
+class Codes(Measurement):
+    """How far the codes of test images are from the prior (appendix D)."""
+
+    metrics = ("code_mean", "code_correlation", "code_distance")
+
+    def applies(self, scope: Scope) -> bool:
+        return scope.autoencoding
+
+    def protocol(self, scope: Scope) -> dict[str, Any]:
+        return Reconstructions().protocol(scope)
+
+    def values(self, subject: Subject) -> Iterator[Value]:
+        model = subject.autoencoder
+        with torch.no_grad():
+            codes = torch.cat([model.encode(images).double().cpu() for images in _test_images(subject)])
+            source = stream("evaluation", "codes", device=subject.device)
+            prior = moments(model.prior(len(codes), source).double().cpu())
+        fitted = moments(codes)
+        match, errors = code_match(fitted, prior), code_match_errors(codes, prior)
+        for metric in self.metrics:
+            name = metric.removeprefix("code_")
+            yield _around(metric, getattr(match, name), getattr(errors, name), len(codes))
+        if subject.folder is not None:
+            buffer = io.BytesIO()
+            np.savez_compressed(buffer, mean=fitted.mean.numpy(), covariance=fitted.covariance.numpy())
+            write_atomically(subject.folder / "codes.npz", buffer.getvalue())
+
+
+MEASUREMENTS: tuple[Measurement, ...] = (
+    Modes(),
+    PostHocCritic(),
+    Diversity(),
+    ImageNetInception(),
+    Cifar10Score(),
+    Reconstructions(),
+    Codes(),
+)
+
+
+def _around(metric: str, value: float, standard_error: float, n: int) -> Value:
+    return Value(metric, value, value - 1.96 * standard_error, value + 1.96 * standard_error, n)
+
+
+def _test_images(subject: Subject) -> Iterator[Tensor]:
+    pixels = subject.scope.dataset["test"][: subject.scope.how.reconstructions]
+    return (as_images(some.to(subject.device)) for some in pixels.split(BATCH))
+
+
+def _reference_size(scope: Scope) -> int:
+    return min(scope.how.inception_samples, len(scope.dataset["test"]))
+
+
+def _kid_subset(scope: Scope) -> int:
+    return min(KID_SUBSET, _reference_size(scope))
+
+
+def _real_output(network: InceptionNetwork, subject: Subject) -> InceptionOutput:
+    """The network's output for the first test images, from the cache."""
+    n = _reference_size(subject.scope)
+    pixels = subject.scope.dataset["test"][:n]
+    batches = (as_images(some.to(subject.device)) for some in pixels.split(BATCH))
+    return cached_output(root() / "features", network, f"{subject.scope.dataset.fingerprint} test {n}", batches)
+
+
+@cache
+def _digit_classifier(device: str) -> torch.nn.Module:
+    return load_digit_classifier().to(device)
+
+
+@cache
+def _cifar10_classifier(path: str, sha256: str, device: str) -> torch.nn.Module:
+    return load_cifar10_classifier(Path(path), sha256)[0].to(device)
+
+
+@cache
+def _inception(path: str, sha256: str, width: int, device: str) -> InceptionNetwork:
+    return InceptionNetwork.load(Path(path), sha256, width, device)
