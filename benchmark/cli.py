@@ -309,6 +309,46 @@ def datasets(data_dir: Path, preview: bool) -> None:
         raise UserError(f"{damaged} of the data sets that were found cannot be used, see above")
 
 
+@cli.command()
+@click.option("--dataset", default="colormnist-mini", show_default=True, help="Data set (see `datasets`), or a folder of images.")
+@data_dir_option
+@device_option
+@evaluation_options
+@output_option("calibration.md")
+def calibrate(
+    dataset: str,
+    data_dir: Path,
+    device: str,
+    inception_weights: Path | None,
+    cifar10_weights: Path | None,
+    output: Path,
+    **overrides: Any,
+) -> None:
+    """Measure real images made worse on purpose: noise, blur, dropped classes. Does every metric say so?
+
+    Writes a table as Markdown; a metric that does not get worse at every step is marked.
+    """
+    import torch
+
+    from benchmark.calibration import as_markdown, classes_of, describe_classifier
+    from benchmark.calibration import calibrate as measure
+    from benchmark.datasets import load_dataset
+    from benchmark.evaluators import find_evaluators
+    from benchmark.records import write_atomically
+    from benchmark.study import preset
+
+    images, target = load_dataset(dataset, data_dir), _device(device)
+    settings = preset("quick", images)
+    how = replace(settings.evaluation, **{name: value for name, value in overrides.items() if value is not None})
+    how = find_evaluators(how, inception_weights, cifar10_weights)
+    table = measure(images, replace(settings, evaluation=how), classes_of(images, data_dir), torch.device(target))
+    text = as_markdown(table, images, how)
+    if images.name == "cifar10" and not how.cifar10.missing:
+        text = f"{describe_classifier(how, data_dir)}\n\n{text}"
+    write_atomically(output, text + "\n")
+    click.echo(text)
+
+
 @cli.group("train-evaluator")
 def train_evaluator() -> None:
     """Train a classifier that metrics are made of, as the pinned one was trained.

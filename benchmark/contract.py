@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -211,7 +212,7 @@ def _repeats(subject: _Subject) -> None:
 
 def _resumes(subject: _Subject) -> None:
     whole, half, resumed = subject.build(), subject.build(), subject.build(seed=99)
-    half_way = Run.from_json({**vars(subject.run), "settings": {**vars(subject.run.settings), "iterations": ITERATIONS // 2}})
+    half_way = replace(subject.run, settings=replace(subject.run.settings, iterations=ITERATIONS // 2))
     train(whole, subject.pixels, subject.run, [], torch.device("cpu"))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "checkpoint.ckpt"

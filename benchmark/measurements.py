@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from scipy.stats import binomtest
 from torch import Tensor
 
 from benchmark import critics
@@ -24,36 +23,27 @@ from benchmark.randomness import stream
 from benchmark.records import write_atomically
 from benchmark.study import Evaluation, Settings
 from metrics.cifar import load_cifar10_classifier
-from metrics.codes import code_match, code_match_errors
 from metrics.digits import RECOGNISED_AT, SHA256, load_digit_classifier, read_digits
-from metrics.frechet import frechet_distance, frechet_standard_error, moments
+from metrics.frechet import moments
 from metrics.images import as_images
 from metrics.inception import InceptionNetwork, InceptionOutput, cached_output
-from metrics.inception_score import inception_score, inception_score_standard_error
-from metrics.kernel import kernel_distance, kernel_standard_error
-from metrics.modes import kl_standard_error, mode_coverage
-from metrics.ms_ssim import diversity
-from metrics.precision_recall import precision_recall
 from metrics.reconstruction import reconstruction_errors
+from metrics.values import (
+    GROUP,
+    MANIFOLD,
+    NEIGHBOURS,
+    Value,
+    code_values,
+    diversity_value,
+    inception_values,
+    kid_subset,
+    mode_values,
+    reconstruction_values,
+    score_value,
+)
 
-GROUP = 64
-"""Images of which all pairs are compared."""
 NOISE_LEVELS = (0.05, 0.1, 0.2)
 """Standard deviations of the normal noise that is added to test images in [-1, 1] (the paper's baseline of diversity)."""
-KID_SUBSET = 1000
-NEIGHBOURS = 3
-MANIFOLD = 10_000
-"""Samples, at most, whose neighbours are compared: that costs their number squared."""
-
-
-class Value(NamedTuple):
-    """What was measured, with the 95 % interval over redrawing the samples; `n` is their number."""
-
-    metric: str
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    n: int | None = None
 
 
 @dataclass(frozen=True)
@@ -134,13 +124,7 @@ class Modes(Measurement):
         read = [read_digits(classifier, images) for images in subject.draw(subject.scope.how.mode_samples, "modes")]
         modes = torch.cat([digits.modes for digits in read]).cpu()
         recognised = torch.cat([digits.recognised for digits in read]).cpu()
-        n = len(modes)
-        covered, kl = mode_coverage(modes)
-        yield _around("mode_kl", kl, kl_standard_error(modes), n)
-        yield Value("modes_covered", float(covered), n=n)
-        low, high = binomtest(int(recognised.sum()), n).proportion_ci(method="wilson")
-        yield Value("recognised_share", recognised.double().mean().item(), low, high, n)
-        yield Value("recognised_modes", float(len(modes[recognised].unique())), n=n)
+        yield from mode_values(modes, recognised)
 
 
 class PostHocCritic(Measurement):
@@ -179,18 +163,14 @@ class Diversity(Measurement):
     def values(self, subject: Subject) -> Iterator[Value]:
         n = subject.scope.how.diversity_groups * GROUP
         if subject.scope.reference != "real":
-            yield self._value("sample_diversity", torch.cat(list(subject.draw(n, "diversity"))))
+            yield diversity_value(torch.cat(list(subject.draw(n, "diversity"))))
             return
         sampler = reference_sampler("real", subject.scope.dataset, subject.device, "test")
         images = torch.cat(list(draw(sampler, n, stream("evaluation", "diversity", device=subject.device))))
-        yield self._value("sample_diversity", images)
+        yield diversity_value(images)
         noise = torch.randn(images.shape, generator=stream("evaluation", "noise", device=subject.device), device=subject.device)
         for level in NOISE_LEVELS:
-            yield self._value(f"sample_diversity/noise {level:g}", (images + level * noise).clamp(-1, 1))
-
-    def _value(self, metric: str, images: Tensor) -> Value:
-        found = diversity(images, GROUP)
-        return _around(metric, found.value, found.standard_error, found.n)
+            yield diversity_value((images + level * noise).clamp(-1, 1), f"sample_diversity/noise {level:g}")
 
 
 class ImageNetInception(Measurement):
@@ -217,7 +197,7 @@ class ImageNetInception(Measurement):
             "splits": how.score_splits,
             "reference": f"{_reference_size(scope)} test images",
             "resize": "bilinear to 299, as TensorFlow 1",
-            "kid_subset": _kid_subset(scope),
+            "kid_subset": kid_subset(how.inception_samples, _reference_size(scope)),
             "neighbours": NEIGHBOURS,
             "manifold": MANIFOLD,
             "batch_norm_draws": how.calibration,
@@ -229,25 +209,7 @@ class ImageNetInception(Measurement):
         how = subject.scope.how
         network = _inception(how.inception.path, how.inception.sha256, how.inception_width, str(subject.device))
         fake = network.over(subject.draw(how.inception_samples, "inception"))
-        yield from inception_values(fake, _real_output(network, subject), how.score_splits, _kid_subset(subject.scope))
-
-
-def inception_values(fake: InceptionOutput, real: InceptionOutput, splits: int, kid_subset: int) -> Iterator[Value]:
-    """The five metrics from the network's output for samples and for the reference images."""
-    n = len(fake.features)
-    if fake.logits is not None:
-        yield _around(
-            "inception_score", inception_score(fake.logits, splits)[0], inception_score_standard_error(fake.logits, splits), n
-        )
-    reference = moments(real.features)
-    distance = frechet_distance(moments(fake.features), reference)
-    yield _around("fid", distance, frechet_standard_error(fake.features, reference), n)
-    distance, _ = kernel_distance(fake.features, real.features, subset_size=kid_subset)
-    near, known = fake.features[:MANIFOLD], real.features[:MANIFOLD]
-    yield _around("kid", distance, kernel_standard_error(near, known) * (len(near) / n) ** 0.5, n)
-    for metric, share, of in zip(("precision", "recall"), precision_recall(near, known, NEIGHBOURS), (near, known), strict=True):
-        low, high = binomtest(round(share * len(of)), len(of)).proportion_ci(method="wilson")
-        yield Value(metric, share, low, high, len(of))
+        yield from inception_values(fake, _real_output(network, subject), how.score_splits)
 
 
 class Cifar10Score(Measurement):
@@ -277,8 +239,7 @@ class Cifar10Score(Measurement):
         classifier = _cifar10_classifier(how.cifar10.path, how.cifar10.sha256, str(subject.device))
         with torch.no_grad():
             logits = torch.cat([classifier(images).float().cpu() for images in subject.draw(how.cifar10_samples, "cifar10")])
-        score, _ = inception_score(logits, how.score_splits)
-        yield _around(self.metrics[0], score, inception_score_standard_error(logits, how.score_splits), len(logits))
+        yield score_value(self.metrics[0], logits, how.score_splits)
 
 
 class Reconstructions(Measurement):
@@ -303,9 +264,7 @@ class Reconstructions(Measurement):
             with torch.no_grad():
                 errors = reconstruction_errors(images, model.reconstruct(images))
             found.append(torch.stack([errors.l1, errors.mse, errors.ms_ssim]).cpu())
-        each = torch.cat(found, dim=1)
-        for metric, some in zip(self.metrics, each, strict=True):
-            yield _around(metric, some.mean().item(), some.std().item() / len(some) ** 0.5, len(some))
+        yield from reconstruction_values(dict(zip(("l1", "mse", "ms_ssim"), torch.cat(found, dim=1), strict=True)))
 
 
 class Codes(Measurement):
@@ -324,14 +283,10 @@ class Codes(Measurement):
         with torch.no_grad():
             codes = torch.cat([model.encode(images).double().cpu() for images in _test_images(subject)])
             source = stream("evaluation", "codes", device=subject.device)
-            prior = moments(model.prior(len(codes), source).double().cpu())
-        fitted = moments(codes)
-        match, errors = code_match(fitted, prior), code_match_errors(codes, prior)
-        for metric in self.metrics:
-            name = metric.removeprefix("code_")
-            yield _around(metric, getattr(match, name), getattr(errors, name), len(codes))
+            prior = model.prior(len(codes), source).double().cpu()
+        yield from code_values(codes, prior)
         if subject.folder is not None:
-            buffer = io.BytesIO()
+            fitted, buffer = moments(codes), io.BytesIO()
             np.savez_compressed(buffer, mean=fitted.mean.numpy(), covariance=fitted.covariance.numpy())
             write_atomically(subject.folder / "codes.npz", buffer.getvalue())
 
@@ -347,10 +302,6 @@ MEASUREMENTS: tuple[Measurement, ...] = (
 )
 
 
-def _around(metric: str, value: float, standard_error: float, n: int) -> Value:
-    return Value(metric, value, value - 1.96 * standard_error, value + 1.96 * standard_error, n)
-
-
 def _test_images(subject: Subject) -> Iterator[Tensor]:
     pixels = subject.scope.dataset["test"][: subject.scope.how.reconstructions]
     return (as_images(some.to(subject.device)) for some in pixels.split(BATCH))
@@ -358,10 +309,6 @@ def _test_images(subject: Subject) -> Iterator[Tensor]:
 
 def _reference_size(scope: Scope) -> int:
     return min(scope.how.inception_samples, len(scope.dataset["test"]))
-
-
-def _kid_subset(scope: Scope) -> int:
-    return min(KID_SUBSET, _reference_size(scope))
 
 
 def _real_output(network: InceptionNetwork, subject: Subject) -> InceptionOutput:

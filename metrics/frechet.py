@@ -177,7 +177,7 @@ class FrechetDistance(Metric):
         """
         check_rows("features", features, at_least=0)
         _check_dimensions(features.shape[1], len(self.centre))
-        centred = features.detach() - self.centre
+        centred = features - self.centre
         self.n += len(features)
         self.total += centred.sum(0)
         self.outer += centred.T @ centred

@@ -100,8 +100,8 @@ def kernel_standard_error(features: Tensor, reference: Tensor, subsets: int = 10
 
 
 def _check(features: Tensor, reference: Tensor, subsets: int, subset_size: int) -> None:
-    _check_side("features", features, subset_size)
     _check_side("reference features", reference, subset_size)
+    _check_side("features", features, subset_size)
     if subsets < 1:
         raise ValueError(f"at least 1 subset is needed, not {subsets}")
     _check_dimensions(features, reference)

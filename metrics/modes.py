@@ -49,3 +49,13 @@ def kl_standard_error(modes: Tensor, n_modes: int = 1000) -> float:
     surprise = share.log()
     variance = (share * surprise.square()).sum() - (share * surprise).sum().square()
     return math.sqrt(max(0.0, variance.item()) / modes.numel())
+
+
+def covered_standard_error(modes: Tensor) -> float:
+    """Standard error of `mode_coverage`'s number of covered modes over redrawing the samples.
+
+    A mode of expected count c is missed with probability exp(-c), so the number has the variance sum_k exp(-c_k) (1 - exp(-c_k));
+    the counts found stand for the expected ones. Slightly too large, since modes compete for the same samples.
+    """
+    missed = (-modes.unique(return_counts=True)[1].double()).exp()
+    return math.sqrt((missed * (1 - missed)).sum().item())

@@ -43,7 +43,7 @@ def precision_recall(features: Tensor, reference: Tensor, neighbours: int = 3) -
     _check(features, reference, neighbours, at_least=neighbours + 1)
     centre = reference.mean(0, dtype=torch.float64)
     x, y = features - centre, reference - centre
-    largest = torch.stack([side.square().sum(1).max() for side in (x, y)]).max().item()
+    largest = max(side.square().sum(1).max().item() for side in (x, y))
     slack = largest * x.shape[1] * torch.finfo(torch.float64).eps
     return _share_inside(x, y, neighbours, slack), _share_inside(y, x, neighbours, slack)
 
@@ -64,8 +64,8 @@ def _squared(x: Tensor, y: Tensor) -> Tensor:
 def _check(features: Tensor, reference: Tensor, neighbours: int, at_least: int) -> None:
     if neighbours < 1:
         raise ValueError(f"at least 1 neighbour is needed, not {neighbours}")
-    check_rows("features", features, at_least)
     check_rows("reference features", reference, at_least=neighbours + 1)
+    check_rows("features", features, at_least)
     if features.shape[1] != reference.shape[1]:
         raise ValueError(f"features have {features.shape[1]} dimensions, the reference has {reference.shape[1]}")
 

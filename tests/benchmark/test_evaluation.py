@@ -7,16 +7,18 @@ from torch import nn
 
 from alphagan import AlphaGAN
 from baselines import DCGAN
+from benchmark.critics import CompanionCritic
 from benchmark.datasets import load_dataset
 from benchmark.errors import Diverged
-from benchmark.evaluation import (
-    CompanionCritic,
-    evaluate,
+from benchmark.evaluation import evaluate, lacking, reference_subject, subject_of
+from benchmark.generators import (
     evaluation_copy,
     generator_of,
+    reconstruction_copy,
     reference_sampler,
     training_generator,
 )
+from benchmark.measurements import MEASUREMENTS, NOISE_LEVELS, Scope, Subject
 from benchmark.randomness import stream
 from benchmark.trial import InTrainingCritic, train
 from tests.support import SETTINGS, SHAPE, iterate, make_run
@@ -150,13 +152,132 @@ def test_a_critic_short_of_its_budget_is_not_available_never_near_zero():
     assert companion.score(sampler, 1, "critic").value is not None
 
 
-def test_rows_repeat_and_say_how_they_were_measured():
+MODES = ["mode_kl", "modes_covered", "recognised_share", "recognised_modes"]
+AUTOENCODING = [
+    "reconstruction_l1",
+    "reconstruction_mse",
+    "reconstruction_ms_ssim",
+    "code_mean",
+    "code_correlation",
+    "code_distance",
+]
+
+
+def scope(dataset, reference="", autoencoding=False, **evaluation) -> Scope:
+    how = replace(SETTINGS.evaluation, **evaluation)
+    return Scope(dataset, replace(SETTINGS, evaluation=how), reference, autoencoding)
+
+
+@pytest.mark.parametrize("model", [DCGAN, AlphaGAN])
+def test_rows_repeat_and_say_how_they_were_measured(model):
     dataset = load_dataset("colormnist-mini")
-    sampler = generator_of(small(), 100)
-    first, second = (evaluate(sampler, dataset, SETTINGS, 3, CPU) for _ in range(2))
+    subject = subject_of(small(model), scope(dataset, autoencoding=model is AlphaGAN), CPU)
+    first, second = (evaluate(subject, 3) for _ in range(2))
     assert first == second
-    assert [row.metric for row in first] == ["mode_kl", "modes_covered", "recognised_share", "recognised_modes", "critic"]
-    assert all(row.protocol and row.n and row.iteration == 3 for row in first)
+    expected = [*MODES, "critic", "critic_gap", "sample_diversity"]
+    assert [row.metric for row in first] == expected + (AUTOENCODING if model is AlphaGAN else [])
+    assert all(row.protocol["torch"] == torch.__version__ and row.n and row.iteration == 3 for row in first)
+    assert all(row.low is None or row.low <= row.value <= row.high for row in first)
+
+
+def test_a_finished_run_lacks_what_was_never_measured_so(tmp_path):
+    dataset = load_dataset("colormnist-mini")
+    plain = scope(dataset)
+    rows = evaluate(subject_of(small(), plain, CPU), 3)
+    assert lacking(rows, plain, 3) == []
+    assert {name for some in lacking(rows, plain, 4) for name in some.metrics} == {
+        *MODES,
+        "critic",
+        "critic_gap",
+        "sample_diversity",
+    }
+    assert [some.metrics for some in lacking(rows, scope(dataset, critic_steps=3), 3)] == [("critic", "critic_gap")]
+    assert [some.metrics for some in lacking([row for row in rows if row.metric != "modes_covered"], plain, 3)] == [tuple(MODES)]
+
+
+def photographs():
+    """A data set without modes, for what is measured on photographs only."""
+    source = torch.Generator().manual_seed(0)
+    pixels = {
+        split: torch.randint(256, (70, 3, 32, 32), generator=source, dtype=torch.uint8)
+        for split in ("train", "validation", "test")
+    }
+    return replace(load_dataset("colormnist-mini"), name="cifar10", image_shape=(3, 32, 32), n_modes=0, splits=pixels, modes={})
+
+
+def test_what_cannot_be_had_is_a_row_that_says_why():
+    rows = {row.metric: row for row in evaluate(reference_subject("noise", scope(photographs()), CPU), 3)}
+    for metric in ("inception_score", "fid", "kid", "precision", "recall", "cifar10_inception_score"):
+        assert rows[metric].value is None
+        assert rows[metric].protocol["not_available"]
+    without = {
+        row.metric: row for row in evaluate(reference_subject("noise", scope(photographs(), inception_samples=64), CPU), 3)
+    }
+    assert "nobody looked" in without["fid"].protocol["not_available"]
+    assert without["fid"].protocol_id != rows["fid"].protocol_id
+
+
+def test_the_diversity_of_real_images_is_that_of_test_images_and_noise_raises_it():
+    dataset = load_dataset("colormnist-mini")
+    blank = replace(dataset, splits={**dataset.splits, "test": torch.full((100, *SHAPE), 7, dtype=torch.uint8)})
+    diversity = [some for some in MEASUREMENTS if "sample_diversity" in some.metrics]
+    of_blank = evaluate(reference_subject("real", scope(blank, "real"), CPU), 1, diversity)
+    assert of_blank[0].value == pytest.approx(0, abs=1e-6)
+    rows = evaluate(reference_subject("real", scope(dataset, "real"), CPU), 1, diversity)
+    assert [row.metric for row in rows[1:]] == [f"sample_diversity/noise {level:g}" for level in NOISE_LEVELS]
+    assert [row.value for row in rows] == sorted(row.value for row in rows)
+    assert len({row.protocol_id for row in rows}) == 1
+
+
+def test_the_statistics_of_reconstructions_are_those_of_training_images_given_back():
+    module, pixels = small(AlphaGAN), load_dataset("colormnist-mini")["train"][:40]
+    twin = reconstruction_copy(module, pixels)
+    first = next(layer for layer in twin.encoder if isinstance(layer, nn.BatchNorm2d))
+    position = list(twin.encoder).index(first)
+    with torch.no_grad():
+        means = twin.encoder[:position](pixels / 127.5 - 1).mean((0, 2, 3))
+    assert torch.allclose(first.running_mean, means, atol=1e-5)
+    samples = evaluation_copy(module, 40)
+    norms = [
+        [layer.running_mean for layer in network.generator if isinstance(layer, nn.BatchNorm2d)] for network in (twin, samples)
+    ]
+    assert not torch.allclose(norms[0][0], norms[1][0])
+
+
+class Mirror:
+    """An autoencoding model that gives back what it gets, shifted; its codes are its prior's draws, moved and mixed."""
+
+    def __init__(self, shift=0.0, move=0.0, mix=0.0):
+        self.shift, self.move, self.mix = shift, move, mix
+
+    def reconstruct(self, images):
+        return (images + self.shift).clamp(-1, 1)
+
+    def encode(self, images):
+        codes = self.prior(len(images), torch.Generator().manual_seed(len(images)))
+        return codes + self.move + self.mix * codes[:, :1]
+
+    def prior(self, n, generator):
+        return torch.randn(n, 8, generator=generator)
+
+
+def measured(mirror):
+    dataset = load_dataset("colormnist-mini")
+    here = scope(dataset, autoencoding=True, reconstructions=1000)
+    some = [some for some in MEASUREMENTS if some.metrics[0] in ("reconstruction_l1", "code_mean")]
+    return {row.metric: row for row in evaluate(Subject(here, reference_sampler("noise", dataset, CPU), CPU, mirror), 1, some)}
+
+
+def test_reconstructions_and_codes_are_measured_on_test_images():
+    perfect, shifted = measured(Mirror()), measured(Mirror(shift=2.0))
+    assert perfect["reconstruction_l1"].value == perfect["reconstruction_mse"].value == 0
+    assert perfect["reconstruction_ms_ssim"].value == pytest.approx(1, abs=1e-5)
+    images = load_dataset("colormnist-mini")["test"][:1000] / 127.5 - 1
+    assert shifted["reconstruction_l1"].value == pytest.approx((1 - images).mean().item(), abs=1e-5)
+    assert perfect["code_mean"].value == pytest.approx((2 / 1000) ** 0.5, rel=0.5)
+    assert perfect["code_distance"].value < 0.02
+    assert measured(Mirror(move=0.5))["code_mean"].value == pytest.approx(0.5, abs=0.1)
+    assert measured(Mirror(mix=1.0))["code_correlation"].value > 0.5
 
 
 def test_the_sanity_rows_draw_training_images_and_noise():

@@ -110,6 +110,7 @@ def test_records_csv_is_tidy_and_complete(study):
     assert list(records.columns) == [
         "study", "run", "model", "dataset", "seed", "iteration", "status", "metric", "value", "low", "high", "n", "protocol",
         "hyperparameters",
+        "protocol_id",
     ]  # fmt: skip
     assert len(records) == 10 + 9
     assert json.loads(records.hyperparameters[0])["learning_rate"] == 1e-3

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from benchmark import load
 from benchmark.datasets import load_dataset
 from benchmark.errors import UserError
 from benchmark.report import make_report
-from benchmark.runner import cores, resolve_workers, run_study
+from benchmark.runner import cores, measure_study, resolve_workers, run_study
 from benchmark.study import Study, resolve
 from benchmark.trial import run_trial
 from tests.support import SETTINGS
@@ -61,16 +62,18 @@ def test_a_run_leaves_its_files(finished):
         names = {path.name for path in (results / "tiny" / "runs" / run.id).iterdir()}
         expected = {"run.json", "records.jsonl", "status.json", "samples.png"}
         expected |= set() if run.is_reference else {"checkpoint.ckpt"}
-        expected |= {"reconstructions.png"} if run.model == "age" else set()
+        expected |= {"reconstructions.png", "codes.npz"} if run.model == "age" else set()
         assert names == expected
     assert json.loads((results / "tiny" / "study.json").read_text())["settings"]["iterations"] == ITERATIONS
 
 
 def test_records_hold_losses_curves_and_metrics_before_and_after(finished):
     rows = rows_of(finished, "age")
-    measured = {"mode_kl", "modes_covered", "recognised_share", "recognised_modes", "critic"}
+    measured = {"mode_kl", "modes_covered", "recognised_share", "recognised_modes", "critic", "critic_gap", "sample_diversity"}
+    measured |= {f"reconstruction_{kind}" for kind in ("l1", "mse", "ms_ssim")}
+    measured |= {f"code_{kind}" for kind in ("mean", "correlation", "distance")}
     assert measured == set(rows[rows.iteration == 0].metric)
-    assert measured | {"critic_in_training"} <= set(rows[rows.iteration == ITERATIONS].metric)
+    assert measured | {"critic_in_training", "critic_in_training_gap"} <= set(rows[rows.iteration == ITERATIONS].metric)
     assert {"loss/encoder/real", "loss/generator/code"} <= set(rows.metric)
     assert {"critic_curve/validation", "critic_curve/test"} <= set(rows.metric)
     assert rows.value.notna().all()
@@ -83,7 +86,9 @@ def test_the_sanity_rows_are_measured_by_the_models_protocols(finished):
         rows = rows_of(finished, model)
         end = rows[(rows.iteration == ITERATIONS) & ~rows.metric.str.contains("/")]
         protocols.append(dict(zip(end.metric, end.protocol.map(str), strict=True)))
-    assert protocols[0] == protocols[1] == protocols[2]
+    assert protocols[0] == protocols[1]
+    assert protocols[0].items() <= protocols[2].items()
+    assert {name.split("_")[0] for name in set(protocols[2]) - set(protocols[0])} == {"reconstruction", "code"}
 
 
 def test_the_same_study_gives_the_same_records_and_pictures(finished, tmp_path):
@@ -151,9 +156,73 @@ def test_a_model_that_raises_diverges_or_dies_is_a_result_and_the_others_are_don
 
 def test_another_study_of_the_same_name_is_refused(finished):
     study, results = finished
-    other = replace(study, settings=replace(study.settings, samples=17))
-    with pytest.raises(UserError, match="samples is 16 there, 17 here"):
+    other = replace(study, settings=replace(study.settings, batch_size=9))
+    with pytest.raises(UserError, match="batch_size is 8 there, 9 here"):
         run_study(other, results, 1, "cpu")
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    study, results = finished
+    shutil.copytree(results, tmp_path / "results")
+    return study, tmp_path / "results"
+
+
+def weights_of(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in sorted(folder.rglob("checkpoint.ckpt"))}
+
+
+def test_a_finished_study_is_measured_by_another_protocol_without_training(copied):
+    study, results = copied
+    folder = results / "tiny"
+    kept, before = weights_of(folder), {path: path.read_text() for path in folder.rglob("records.jsonl")}
+    how = replace(study.settings.evaluation, critic_steps=3)
+    assert measure_study(folder, how, 1, "cpu") == {"measured": 4, "unmeasured": 0}
+    assert weights_of(folder) == kept
+    for path, text in before.items():
+        assert path.read_text().startswith(text)
+        added = [json.loads(line) for line in path.read_text()[len(text) :].splitlines()]
+        assert [(row["metric"], row["iteration"], row["protocol"]["steps"]) for row in added] == [
+            ("critic", ITERATIONS, 3),
+            ("critic_gap", ITERATIONS, 3),
+        ]
+    assert measure_study(folder, how, 1, "cpu").total() == 0
+    again = study.measured_by(how)
+    assert run_study(again, results, 1, "cpu")["found"] == 4  # what evaluate did, run does not do again
+    assert len(pd.read_csv(make_report(folder).parent / "summary.csv").query("metric == 'critic'").protocol.unique()) == 2
+
+
+def test_values_measured_later_are_those_that_a_study_measured_so_would_have(copied, tmp_path):
+    study, results = copied
+    how = replace(study.settings.evaluation, critic_steps=3, calibration=24)
+    measure_study(results / "tiny", how, 1, "cpu")
+    run_study(study.measured_by(how), tmp_path / "anew", 1, "cpu")
+    for run in study.runs:
+        rows = [
+            [json.loads(line) for line in (folder / "tiny" / "runs" / run.id / "records.jsonl").read_text().splitlines()]
+            for folder in (results, tmp_path / "anew")
+        ]
+        late, early = (
+            {(row["metric"], row["protocol_id"]): row["value"] for row in some if row["iteration"] == ITERATIONS} for some in rows
+        )
+        compared = {
+            key: value for key, value in early.items() if not key[0].startswith(("loss", "critic_in_training", "critic_curve"))
+        }
+        assert len(compared) >= 7
+        assert compared.items() <= late.items()
+
+
+def test_a_measurement_that_fails_leaves_the_run_done_and_is_told(copied):
+    study, results = copied
+    folder = results / "tiny"
+    run = next(run for run in study.runs if run.model == "age")
+    (folder / "runs" / run.id / "checkpoint.ckpt").write_bytes(b"damaged")
+    counts = measure_study(folder, replace(study.settings.evaluation, critic_steps=3), 1, "cpu")
+    assert counts == {"measured": 3, "unmeasured": 1}
+    status = json.loads((folder / "runs" / run.id / "status.json").read_text())
+    assert status["status"] == "done"
+    assert "cannot be loaded" in status["reason"]
+    assert "cannot be loaded" in (folder / "runs" / run.id / "error.txt").read_text()
 
 
 def test_more_seeds_extend_a_study_and_fewer_leave_the_others_in_the_folder(tmp_path):

@@ -84,11 +84,16 @@ def test_a_runs_identity_is_what_determines_its_weights():
     ):
         assert other.id != run.id
     for same in (
-        replace(run, settings=replace(run.settings, samples=99)),
-        replace(run, settings=replace(run.settings, critic_steps=99)),
+        replace(run, settings=replace(run.settings, evaluation=replace(run.settings.evaluation, critic_steps=99))),
+        replace(make_run("real"), settings=replace(run.settings, evaluation=replace(run.settings.evaluation, mode_samples=9))),
         replace(run, settings=replace(run.settings, budget=99, seeds=9)),
     ):
-        assert same.id == run.id
+        assert same.id == replace(run, model=same.model, path=same.path).id
+
+
+def test_too_few_samples_for_the_splits_are_refused_at_once(dataset):
+    with pytest.raises(UserError, match="10 splits need at least 20"):
+        resolve(dataset, score_splits=10, cifar10_samples=19)
 
 
 def test_a_run_survives_its_file(dataset):

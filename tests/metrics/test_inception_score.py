@@ -30,9 +30,8 @@ def test_samples_that_are_all_alike_score_one():
 
 def test_by_hand_with_pieces_of_different_sizes():
     share = np.array([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8], [0.6, 0.4], [0.1, 0.9], [0.3, 0.7], [0.7, 0.3]])
-    scores = []
-    for piece in (share[0:2], share[2:4], share[4:7]):
-        scores.append(math.exp((piece * np.log(piece / piece.mean(0))).sum(1).mean()))
+    pieces = (share[0:2], share[2:4], share[4:7])
+    scores = [math.exp((piece * np.log(piece / piece.mean(0))).sum(1).mean()) for piece in pieces]
     mean, std = inception_score(torch.from_numpy(share).log(), splits=3)
     assert mean == pytest.approx(sum(scores) / 3)
     assert std == pytest.approx(np.std(scores))
@@ -71,6 +70,10 @@ def test_standard_error_against_redrawing(classes, splits):
     spread = np.std([inception_score(logits, splits)[0] for logits in sets])
     errors = [inception_score_standard_error(logits, splits) for logits in sets[:20]]
     assert np.mean(errors) == pytest.approx(spread, rel=0.12)  # 400 draws tell a standard deviation to 3.5 %
+
+
+def test_pieces_of_one_sample_have_no_error():
+    assert inception_score_standard_error(draw(20, source(0)), splits=20) == 0
 
 
 @pytest.mark.parametrize(

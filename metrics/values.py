@@ -1,0 +1,130 @@
+"""Metrics as they are reported: each with its name, its goal and its 95 % interval over redrawing the samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from scipy.stats import binomtest
+from torch import Tensor
+
+from metrics.codes import code_match, code_match_errors
+from metrics.frechet import frechet_distance, frechet_standard_error, moments
+from metrics.inception import InceptionOutput
+from metrics.inception_score import inception_score, inception_score_standard_error
+from metrics.kernel import kernel_distance, kernel_standard_error
+from metrics.modes import covered_standard_error, kl_standard_error, mode_coverage
+from metrics.ms_ssim import diversity
+from metrics.precision_recall import precision_recall
+
+GROUP = 64
+"""Images of which all pairs are compared for diversity."""
+KID_SUBSET = 1000
+"""Features in a subset; fewer where there are fewer."""
+NEIGHBOURS = 3
+MANIFOLD = 10_000
+"""Images, at most, whose neighbours are looked for: that costs their number squared."""
+
+GOALS = {
+    "critic": "maximize",
+    "critic_in_training": "maximize",
+    "sample_diversity": "match",
+    "inception_score": "maximize",
+    "cifar10_inception_score": "maximize",
+    "fid": "minimize",
+    "kid": "minimize",
+    "precision": "maximize",
+    "recall": "maximize",
+    "mode_kl": "minimize",
+    "modes_covered": "maximize",
+    "recognised_share": "maximize",
+    "recognised_modes": "maximize",
+    "reconstruction_l1": "minimize",
+    "reconstruction_mse": "minimize",
+    "reconstruction_ms_ssim": "maximize",
+    "code_mean": "minimize",
+    "code_correlation": "minimize",
+    "code_distance": "minimize",
+}
+"""Which way each metric is better; match: nearest to the value of held-out images."""
+
+
+class Value(NamedTuple):
+    """What was measured, with the 95 % interval over redrawing the samples; `n` is their number."""
+
+    metric: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+
+
+def around(metric: str, value: float, standard_error: float, n: int) -> Value:
+    """A value with the interval of its standard error."""
+    return Value(metric, value, value - 1.96 * standard_error, value + 1.96 * standard_error, n)
+
+
+def share(metric: str, hits: int, n: int) -> Value:
+    """A share with Wilson's interval."""
+    low, high = binomtest(hits, n).proportion_ci(method="wilson")
+    return Value(metric, hits / n, low, high, n)
+
+
+def mode_values(modes: Tensor, recognised: Tensor) -> Iterator[Value]:
+    """What `read_digits` says of stacked digits: modes (n,) and whether their digits were recognised (n,), on the CPU."""
+    covered, kl = mode_coverage(modes)
+    yield around("mode_kl", kl, kl_standard_error(modes), len(modes))
+    yield around("modes_covered", covered, covered_standard_error(modes), len(modes))
+    yield share("recognised_share", int(recognised.sum()), len(modes))
+    sure = modes[recognised]
+    yield around("recognised_modes", len(sure.unique()), covered_standard_error(sure), len(modes))
+
+
+def diversity_value(images: Tensor, metric: str = "sample_diversity") -> Value:
+    """1 - mean pairwise MS-SSIM of images (n, c, h, w) in [-1, 1], in groups of 64."""
+    found = diversity(images, GROUP)
+    return around(metric, found.value, found.standard_error, found.n)
+
+
+def score_value(metric: str, logits: Tensor, splits: int) -> Value:
+    """An Inception score of logits (n, classes)."""
+    return around(metric, inception_score(logits, splits)[0], inception_score_standard_error(logits, splits), len(logits))
+
+
+def kid_subset(n: int, reference: int) -> int:
+    """How many features are in a subset for so many samples and reference images."""
+    return min(KID_SUBSET, n, reference)
+
+
+def inception_values(fake: InceptionOutput, real: InceptionOutput, splits: int) -> Iterator[Value]:
+    """Inception score, FID, KID, precision and recall from one output of the network for samples, and one for real images.
+
+    There is no Inception score where the network has no logits.
+    """
+    n = len(fake.features)
+    if fake.logits is not None:
+        yield score_value("inception_score", fake.logits, splits)
+    reference = moments(real.features)
+    distance = frechet_distance(moments(fake.features), reference)
+    yield around("fid", distance, frechet_standard_error(fake.features, reference), n)
+    subset = kid_subset(n, len(real.features))
+    distance, _ = kernel_distance(fake.features, real.features, subset_size=subset)
+    yield around("kid", distance, kernel_standard_error(fake.features, real.features, subset_size=subset), n)
+    near, known = fake.features[:MANIFOLD], real.features[:MANIFOLD]
+    precision, recall = precision_recall(near, known, NEIGHBOURS)
+    yield share("precision", round(precision * len(near)), len(near))
+    yield share("recall", round(recall * len(known)), len(known))
+
+
+def code_values(codes: Tensor, prior: Tensor) -> Iterator[Value]:
+    """How far codes are from prior draws, both (n, d) float64."""
+    reference = moments(prior)
+    match, errors = code_match(moments(codes), reference), code_match_errors(codes, reference)
+    for name in ("mean", "correlation", "distance"):
+        yield around(f"code_{name}", getattr(match, name), getattr(errors, name), len(codes))
+
+
+def reconstruction_values(errors: dict[str, Tensor]) -> Iterator[Value]:
+    """Means of errors of every image, (n,) each, by name."""
+    for name, each in errors.items():
+        yield around(f"reconstruction_{name}", each.mean().item(), (each.std() / len(each) ** 0.5).item(), len(each))
