@@ -65,7 +65,8 @@ def corruptions(dataset: Dataset, classes: Tensor | None, device: torch.device) 
 def _noisy(sampler: Sampler, level: float) -> Sampler:
     def noisy(n: int, source: torch.Generator) -> Tensor:
         images = sampler(n, source)
-        return (images + level * torch.randn(images.shape, generator=source, device=images.device)).clamp(-1, 1)
+        beside = torch.Generator(images.device).set_state(source.get_state())  # every amount of noise gets the same images
+        return (images + level * torch.randn(images.shape, generator=beside, device=images.device)).clamp(-1, 1)
 
     return noisy
 
@@ -111,22 +112,31 @@ def calibrate(dataset: Dataset, settings: Settings, classes: Tensor | None, devi
 
 
 def in_order(table: pd.DataFrame) -> pd.DataFrame:
-    """Whether each metric gets worse at every step of each family: columns metric, family, worse (bool)."""
+    """Does each metric get worse at every step of each family?
+
+    Returns:
+        Columns metric, family, verdict: "yes"; "within error" where some steps are no worse, but none is better by more than both
+        values' intervals; else "no".
+    """
     found = []
     for metric, mine in table.groupby("metric", sort=False):
-        goal = MEASURES[str(metric)].goal
-        reference = mine.loc[mine.corruption == "test images", "value"]
-        badness = {
-            "maximize": -mine.value,
-            "minimize": mine.value,
-            "match": (mine.value - (reference.iloc[0] if len(reference) else 0.0)).abs(),
-        }[goal]
-        start = badness[mine.corruption == "training images"]
+        badness = _badness(mine, MEASURES[str(metric)].goal)
+        error = ((mine.high - mine.low) / 2).fillna(0.0)
         for family in ("noise", "blur", "classes"):
-            steps = [*start, *badness[mine.family == family]]
-            if len(steps) > 1:
-                found.append((metric, family, all(a < b for a, b in pairwise(steps))))
-    return pd.DataFrame(found, columns=["metric", "family", "worse"])
+            chosen = (mine.corruption == "training images") | (mine.family == family)
+            if chosen.sum() > 1:
+                steps = [*pairwise(zip(badness[chosen], error[chosen], strict=True))]
+                worse = all(a < b for (a, _), (b, _) in steps)
+                better = any(a - b > e + f for (a, e), (b, f) in steps)
+                found.append((metric, family, "yes" if worse else "no" if better else "within error"))
+    return pd.DataFrame(found, columns=["metric", "family", "verdict"])
+
+
+def _badness(values: pd.DataFrame, goal: str) -> pd.Series:
+    """Larger is worse; `match` is the distance from the test images' value."""
+    if goal == "match":
+        return (values.value - values.loc[values.corruption == "test images", "value"].iloc[0]).abs()
+    return -values.value if goal == "maximize" else values.value
 
 
 def as_markdown(table: pd.DataFrame, dataset: Dataset, evaluation: Evaluation) -> str:
@@ -141,8 +151,8 @@ def as_markdown(table: pd.DataFrame, dataset: Dataset, evaluation: Evaluation) -
         lines.append(f"| {name} | " + " | ".join("" if value != value else f"{value:.4g}" for value in values) + " |")
     orders = in_order(table)
     for family in orders.family.unique():
-        mine = orders[orders.family == family].set_index("metric").worse
-        words = " | ".join("yes" if mine[name] else "**no**" for name in metrics)
+        mine = orders[orders.family == family].set_index("metric").verdict
+        words = " | ".join(mine[name].replace("no", "**no**") for name in metrics)
         lines.append(f"| *worse with every step of {family}?* | {words} |")
     used = f"{evaluation.critic_steps} critic steps, {evaluation.diversity_groups} groups of 64 for diversity"
     if "fid" in metrics:

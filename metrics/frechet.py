@@ -97,7 +97,8 @@ def _factor(covariance: Tensor) -> Tensor:
 
 
 def _kept(eigenvalues: Tensor) -> Tensor:
-    return eigenvalues > eigenvalues.max().clamp(min=0) * len(eigenvalues) * torch.finfo(eigenvalues.dtype).eps
+    largest = eigenvalues[-1:].clamp(min=0)  # none where there are none; eigh sorts
+    return eigenvalues > largest * len(eigenvalues) * torch.finfo(eigenvalues.dtype).eps
 
 
 def _check_dimensions(evaluated: int, reference: int) -> None:

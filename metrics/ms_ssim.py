@@ -29,7 +29,6 @@ FLOATS_AT_ONCE = 2**19
 """Pixels of a block of pairs: 2 MB, which stay in a core's cache from one step to the next."""
 
 
-@torch.no_grad()
 def ms_ssim(a: Tensor, b: Tensor) -> Tensor:
     """MS-SSIM of image i of `a` and image i of `b`, in the protocol of google/compare_gan.
 
@@ -63,7 +62,6 @@ def ms_ssim(a: Tensor, b: Tensor) -> Tensor:
     return product.mean(1)
 
 
-@torch.no_grad()
 def pairwise_ms_ssim(images: Tensor) -> Tensor:
     """`ms_ssim` of all pairs of images, as fast as one covariance a pair: what depends on one image is computed once.
 

@@ -23,8 +23,8 @@ def precision_recall(features: Tensor, reference: Tensor, neighbours: int = 3) -
     precision = share of features in a ball of the reference, recall = share of the reference in a ball of the features.
 
     In float64 and in blocks. Distances are |x|^2 + |y|^2 - 2 x·y, around the reference's mean: five times faster than from
-    differences, and in float64 the rounding matters for nothing but ties, which a slack of that rounding decides as equal. In
-    float32 it would put points beside balls that they lie in.
+    differences, and in float64 the rounding matters for nothing but ties, which a slack of that rounding decides as equal; in
+    float32 it can swallow distances that are small against the norms.
 
     Args:
         features: (n, d), evaluated.
@@ -40,7 +40,7 @@ def precision_recall(features: Tensor, reference: Tensor, neighbours: int = 3) -
         ValueError: unless both sides have more than `neighbours` points, for fewer neighbours than one, different dimensions,
             another shape or dtype, or values that are not finite.
     """
-    _check(features, reference, neighbours, at_least=neighbours + 1)
+    _check(features, reference, neighbours)
     centre = reference.mean(0, dtype=torch.float64)
     x, y = features - centre, reference - centre
     largest = max(side.square().sum(1).max().item() for side in (x, y))
@@ -61,11 +61,15 @@ def _squared(x: Tensor, y: Tensor) -> Tensor:
     return x.square().sum(1, keepdim=True) + y.square().sum(1) - 2 * x @ y.T
 
 
-def _check(features: Tensor, reference: Tensor, neighbours: int, at_least: int) -> None:
+def _check(features: Tensor, reference: Tensor, neighbours: int) -> None:
     if neighbours < 1:
         raise ValueError(f"at least 1 neighbour is needed, not {neighbours}")
     check_rows("reference features", reference, at_least=neighbours + 1)
-    check_rows("features", features, at_least)
+    check_rows("features", features, at_least=neighbours + 1)
+    _check_dimensions(features, reference)
+
+
+def _check_dimensions(features: Tensor, reference: Tensor) -> None:
     if features.shape[1] != reference.shape[1]:
         raise ValueError(f"features have {features.shape[1]} dimensions, the reference has {reference.shape[1]}")
 
@@ -90,7 +94,7 @@ class PrecisionRecall(Metric):
 
     def __init__(self, reference: Tensor, neighbours: int = 3) -> None:
         super().__init__()
-        _check(reference, reference, neighbours, at_least=neighbours + 1)
+        _check(reference, reference, neighbours)
         self.neighbours = neighbours
         self.register_buffer("reference", reference.detach(), persistent=False)
         self.add_state("features", [], dist_reduce_fx="cat")
@@ -101,7 +105,8 @@ class PrecisionRecall(Metric):
         Raises:
             ValueError: for features of another shape or dtype, not finite, or of another dimension than the reference's.
         """
-        _check(features, self.reference, self.neighbours, at_least=0)
+        check_rows("features", features, at_least=0)
+        _check_dimensions(features, self.reference)
         self.features.append(features.detach())
 
     def compute(self) -> tuple[Tensor, Tensor]:

@@ -122,6 +122,13 @@ def test_standard_error_against_redrawing(scale, shift):
     assert np.mean(errors) == pytest.approx(spread, rel=0.12)  # 400 draws tell a standard deviation to 3.5 %
 
 
+def test_standard_error_to_a_point_by_hand():
+    """The distance is the mean of |x - point|^2 but for a factor of n / (n - 1)."""
+    features, point = draw(500, 4, source(0)), torch.ones(4).double()
+    expected = (features - point).square().sum(1).std() / 500**0.5
+    assert frechet_standard_error(features, Moments(9, point, torch.zeros(4, 4).double())) == pytest.approx(expected.item())
+
+
 @pytest.mark.parametrize(("n", "m"), [(50, 40), (30, 500)])
 def test_standard_error_for_singular_covariances(n, m):
     """Only a guide there; but finite, and of the right order."""

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from metrics import mode_coverage
-from metrics.modes import kl_standard_error
+from metrics.modes import covered_standard_error, kl_standard_error
 
 
 def test_by_hand():
@@ -50,3 +50,15 @@ def test_standard_error_against_redrawing():
     draws = [torch.multinomial(share, 500, replacement=True, generator=source) for _ in range(400)]
     spread = torch.tensor([mode_coverage(modes, 10)[1] for modes in draws]).std().item()
     assert kl_standard_error(draws[0], 10) == pytest.approx(spread, rel=0.15)
+
+
+def test_standard_error_of_the_covered_modes_against_redrawing():
+    share = torch.arange(1, 201, dtype=torch.float64) ** -1.2
+    source = torch.Generator().manual_seed(0)
+    draws = [torch.multinomial(share, 400, replacement=True, generator=source) for _ in range(400)]
+    spread = torch.tensor([float(mode_coverage(modes)[0]) for modes in draws]).std().item()
+    squares = torch.tensor([covered_standard_error(modes) ** 2 for modes in draws])
+    assert squares.mean().sqrt().item() == pytest.approx(spread, rel=0.2)
+    assert covered_standard_error(torch.tensor([1, 1, 1, 2, 3, 3, 4])) == pytest.approx(2**0.5)  # 1 + 1 + 1 - 1
+    assert covered_standard_error(torch.zeros(500, dtype=torch.long)) == 0
+    assert covered_standard_error(torch.zeros(0, dtype=torch.long)) == 0
