@@ -22,8 +22,8 @@ from benchmark.records import Row
 from benchmark.sources import labelled_cifar10
 from benchmark.study import Evaluation, Settings
 from metrics.cifar import classify, error_rate, load_cifar10_classifier
+from metrics.classifier_score import inception_score
 from metrics.images import as_images
-from metrics.inception_score import inception_score
 
 NOISE = (0.05, 0.1, 0.2, 0.4)
 """Standard deviation of normal noise, of a range of 2."""

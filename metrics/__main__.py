@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -239,10 +239,14 @@ def _table(result: dict[str, Any]) -> str:
     return "\n".join([*lines, f"protocol {result['protocol_id']}; values of other protocols do not compare with these"])
 
 
-def run() -> None:
-    """Run the command: a user's mistake is one line and exit code 2."""
+def run(words: Sequence[str] | None = None) -> None:
+    """Run the command: a user's mistake is one line and exit code 2.
+
+    Args:
+        words: of the command line; None for the process's own.
+    """
     try:
-        main.main(standalone_mode=False)
+        main.main(words, standalone_mode=False)
     except (click.ClickException, ValueError) as error:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
         click.echo("error: " + " ".join(message.split()), err=True)

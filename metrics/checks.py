@@ -54,3 +54,13 @@ def check_rows(name: str, rows: Tensor, at_least: int = 1) -> Tensor:
     if not rows.isfinite().all():
         raise ValueError(f"{name} hold values that are not finite")
     return rows
+
+
+def check_dimensions(name: str, evaluated: int, reference: int) -> None:
+    """Hold rows against what they are compared with.
+
+    Raises:
+        ValueError: if their dimensions differ.
+    """
+    if evaluated != reference:
+        raise ValueError(f"{name} have {evaluated} dimensions, the reference has {reference}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
 
-from metrics.checks import check_rows
-from metrics.frechet import Moments, frechet_distance, moments
+from metrics.checks import check_dimensions, check_rows
+from metrics.frechet import FrechetDistance, Moments, frechet_distance, moments
 
 REPLICATES = 100
 
@@ -36,8 +36,7 @@ def code_match(codes: Moments, prior: Moments) -> CodeMatch:
         ValueError: for codes of one dimension less or more than the prior's.
     """
     d = len(prior.mean)
-    if len(codes.mean) != d:
-        raise ValueError(f"codes have {len(codes.mean)} dimensions, the prior has {d}")
+    check_dimensions("codes", len(codes.mean), d)
     scale = prior.covariance.diagonal().mean().sqrt()
     spread = codes.covariance.diagonal().sqrt().clamp_min(torch.finfo(torch.float64).tiny)
     correlation = codes.covariance / spread[:, None] / spread
@@ -65,3 +64,17 @@ def code_match_errors(codes: Tensor, prior: Moments, seed: int = 0) -> CodeMatch
         match = code_match(moments(again), prior)
         found.append([match.mean, match.correlation, match.distance])
     return CodeMatch(*torch.tensor(found, dtype=torch.float64).std(0).tolist())
+
+
+class PriorMatch(FrechetDistance):
+    """`code_match` of batches of codes to the prior, as a dictionary; memory d x d for any n.
+
+    Args:
+        reference: moments of prior draws.
+    """
+
+    def compute(self) -> dict[str, Tensor]:  # type: ignore[override]
+        """mean, correlation and distance of all codes so far, float64 scalars."""
+        return {
+            name: self.centre.new_tensor(value) for name, value in asdict(code_match(self.moments(), self.reference())).items()
+        }

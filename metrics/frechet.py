@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from metrics.checks import check_rows
+from metrics.checks import check_dimensions, check_rows
 
 BLOCK = 4096
 """Rows that are in memory as float64 at once."""
@@ -77,7 +77,7 @@ def frechet_distance(a: Moments, b: Moments) -> float:
     Raises:
         ValueError: for moments of different dimensions.
     """
-    _check_dimensions(len(a.mean), len(b.mean))
+    check_dimensions("features", len(a.mean), len(b.mean))
     # tr (A B)^(1/2) is the sum of the square roots of A B's eigenvalues. With A = F F' and B = G G' these roots are the singular
     # values of F' G: no root is taken of a rounding error, which would turn 1e-16 into 1e-8 as often as a covariance is singular.
     cross = torch.linalg.svdvals(_factor(a.covariance).T @ _factor(b.covariance)).sum()
@@ -99,11 +99,6 @@ def _factor(covariance: Tensor) -> Tensor:
 def _kept(eigenvalues: Tensor) -> Tensor:
     largest = eigenvalues[-1:].clamp(min=0)  # none where there are none; eigh sorts
     return eigenvalues > largest * len(eigenvalues) * torch.finfo(eigenvalues.dtype).eps
-
-
-def _check_dimensions(evaluated: int, reference: int) -> None:
-    if evaluated != reference:
-        raise ValueError(f"features have {evaluated} dimensions, the reference has {reference}")
 
 
 def frechet_standard_error(features: Tensor, reference: Moments) -> float:
@@ -128,7 +123,7 @@ def frechet_standard_error(features: Tensor, reference: Moments) -> float:
         ValueError: for fewer than two features, features of another shape or dtype, not finite, or of another dimension.
     """
     ours = moments(features)
-    _check_dimensions(len(ours.mean), len(reference.mean))
+    check_dimensions("features", len(ours.mean), len(reference.mean))
     factor = _factor(reference.covariance)  # any factor of R serves in the place of R^(1/2)
     values, vectors = torch.linalg.eigh(factor.T @ ours.covariance @ factor)
     kept = _kept(values)
@@ -177,7 +172,7 @@ class FrechetDistance(Metric):
             ValueError: for features of another shape or dtype, not finite, or of another dimension than the reference's.
         """
         check_rows("features", features, at_least=0)
-        _check_dimensions(features.shape[1], len(self.centre))
+        check_dimensions("features", features.shape[1], len(self.centre))
         centred = features - self.centre
         self.n += len(features)
         self.total += centred.sum(0)
@@ -185,9 +180,13 @@ class FrechetDistance(Metric):
 
     def compute(self) -> Tensor:
         """The distance of all features so far, a float64 scalar."""
-        n, mean = int(self.n), self.total / self.n
-        ours = Moments(n, self.centre + mean, (self.outer - n * torch.outer(mean, mean)) / (n - 1))
-        return torch.tensor(frechet_distance(ours, self._reference()), dtype=torch.float64, device=self.device)
+        return torch.tensor(frechet_distance(self.moments(), self.reference()), dtype=torch.float64, device=self.device)
 
-    def _reference(self) -> Moments:
+    def moments(self) -> Moments:
+        """Of all features so far."""
+        n, mean = int(self.n), self.total / self.n
+        return Moments(n, self.centre + mean, (self.outer - n * torch.outer(mean, mean)) / (n - 1))
+
+    def reference(self) -> Moments:
+        """What the features are compared with."""
         return Moments(self.reference_n, self.centre, self.covariance)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from metrics.checks import check_rows
+from metrics.checks import check_dimensions, check_rows
 
 CELLS = 2**24
 """Kernel values in a block: 128 MB."""
@@ -104,7 +104,7 @@ def _check(features: Tensor, reference: Tensor, subsets: int, subset_size: int) 
     _check_side("features", features, subset_size)
     if subsets < 1:
         raise ValueError(f"at least 1 subset is needed, not {subsets}")
-    _check_dimensions(features, reference)
+    check_dimensions("features", features.shape[1], reference.shape[1])
 
 
 def _check_side(name: str, rows: Tensor, subset_size: int) -> None:
@@ -113,11 +113,6 @@ def _check_side(name: str, rows: Tensor, subset_size: int) -> None:
         raise ValueError(f"at least 2 features are needed in a subset, not {subset_size}")
     if len(rows) < subset_size:
         raise ValueError(f"{len(rows)} {name} hold no subset of {subset_size}: pass subset_size={len(rows)} or fewer")
-
-
-def _check_dimensions(features: Tensor, reference: Tensor) -> None:
-    if features.shape[1] != reference.shape[1]:
-        raise ValueError(f"features have {features.shape[1]} dimensions, the reference has {reference.shape[1]}")
 
 
 class KernelDistance(Metric):
@@ -156,7 +151,7 @@ class KernelDistance(Metric):
             ValueError: for features of another shape or dtype, not finite, or of another dimension than the reference's.
         """
         check_rows("features", features, at_least=0)
-        _check_dimensions(features, self.reference)
+        check_dimensions("features", features.shape[1], self.reference.shape[1])
         self.features.append(features.detach())
 
     def compute(self) -> tuple[Tensor, Tensor]:

@@ -6,9 +6,11 @@ Metz et al. 2016 (arXiv 1611.02163), Srivastava et al. 2017 (arXiv 1705.07761).
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torchmetrics import Metric
 
 
 def mode_coverage(modes: Tensor, n_modes: int = 1000) -> tuple[int, float]:
@@ -28,15 +30,53 @@ def mode_coverage(modes: Tensor, n_modes: int = 1000) -> tuple[int, float]:
     Raises:
         ValueError: without samples, for ids that are no integers, or for ids out of range.
     """
+    _check(modes, n_modes)
+    return _coverage(torch.bincount(modes.flatten().long(), minlength=n_modes))
+
+
+def _check(modes: Tensor, n_modes: int) -> None:
     if modes.numel() == 0:
         raise ValueError("mode coverage needs at least one sample")
     if modes.dtype.is_floating_point or modes.dtype.is_complex or modes.dtype == torch.bool:
         raise ValueError(f"mode ids must be integers, not {modes.dtype}")
     if modes.min() < 0 or modes.max() >= n_modes:
         raise ValueError(f"mode ids must lie in [0, {n_modes}), not in [{modes.min()}, {modes.max()}]")
-    counts = torch.bincount(modes.flatten().long(), minlength=n_modes).double()
-    share = counts[counts > 0] / counts.sum()
-    return int((counts > 0).sum()), max(0.0, (share * (share * n_modes).log()).sum().item())
+
+
+def _coverage(counts: Tensor) -> tuple[int, float]:
+    share = counts[counts > 0] / counts.sum(dtype=torch.float64)
+    return int((counts > 0).sum()), max(0.0, (share * (share * len(counts)).log()).sum().item())
+
+
+class ModeCoverage(Metric):
+    """`mode_coverage` of batches of mode ids, over all processes.
+
+    Args:
+        n_modes: how many modes there are.
+    """
+
+    goal: ClassVar[dict[str, str]] = {"covered": "maximize", "kl": "minimize"}
+    is_differentiable = False
+    full_state_update = False
+    counts: Tensor
+
+    def __init__(self, n_modes: int = 1000) -> None:
+        super().__init__()
+        self.add_state("counts", torch.zeros(n_modes, dtype=torch.long), dist_reduce_fx="sum")
+
+    def update(self, modes: Tensor) -> None:
+        """Add integer mode ids, (n,).
+
+        Raises:
+            ValueError: as `mode_coverage` does.
+        """
+        _check(modes, len(self.counts))
+        self.counts += torch.bincount(modes.flatten().long(), minlength=len(self.counts))
+
+    def compute(self) -> dict[str, Tensor]:
+        """Covered and kl of all samples so far."""
+        covered, kl = _coverage(self.counts)
+        return {"covered": torch.tensor(covered), "kl": torch.tensor(kl, dtype=torch.float64)}
 
 
 def kl_standard_error(modes: Tensor, n_modes: int = 1000) -> float:

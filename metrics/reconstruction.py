@@ -10,7 +10,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from metrics.checks import check_images
-from metrics.ms_ssim import ms_ssim
+from metrics.similarity import ms_ssim
 
 
 @dataclass(frozen=True)

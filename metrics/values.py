@@ -8,14 +8,14 @@ from typing import NamedTuple
 from scipy.stats import binomtest
 from torch import Tensor
 
+from metrics.classifier_score import inception_score, inception_score_standard_error
 from metrics.codes import code_match, code_match_errors
 from metrics.frechet import frechet_distance, frechet_standard_error, moments
 from metrics.inception import InceptionOutput
-from metrics.inception_score import inception_score, inception_score_standard_error
 from metrics.kernel import kernel_distance, kernel_standard_error
+from metrics.manifold import precision_recall
 from metrics.modes import covered_standard_error, kl_standard_error, mode_coverage
-from metrics.ms_ssim import diversity
-from metrics.precision_recall import precision_recall
+from metrics.similarity import diversity
 
 GROUP = 64
 """Images of which all pairs are compared for diversity."""

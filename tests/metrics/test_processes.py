@@ -6,10 +6,7 @@ import pytest
 import torch
 from torch import distributed, multiprocessing
 
-from metrics.frechet import FrechetDistance, moments
-from metrics.inception_score import InceptionScore
-from metrics.kernel import KernelDistance
-from metrics.precision_recall import PrecisionRecall
+from metrics import FrechetDistance, InceptionScore, KernelDistance, ModeCoverage, PrecisionRecall, PriorMatch, moments
 
 PARTS = (slice(0, 70), slice(70, 120))
 """What each rank sees: not equally much."""
@@ -30,7 +27,12 @@ def values(part: slice) -> list[torch.Tensor]:
     for metric in metrics:
         for batch in rows(1, 1.3)[part].split(32):
             metric.update(batch)
-    return [torch.as_tensor(metric.compute()) for metric in metrics]
+    modes = ModeCoverage(n_modes=9)
+    modes.update(rows(2)[part].argmax(1))
+    match = PriorMatch(moments(reference))
+    match.update(rows(1, 1.3)[part])
+    values = [torch.as_tensor(metric.compute()) for metric in metrics]
+    return [*values, *(value.double() for metric in (modes, match) for value in metric.compute().values())]
 
 
 def one_process(rank: int, folder: Path) -> None:

