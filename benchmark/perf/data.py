@@ -1,9 +1,8 @@
-"""`make perf`: what costs how much, here and now, side by side in one run, as ratios with the goal beside each."""
+"""Minibatches from the cache against a DataLoader."""
 
 from __future__ import annotations
 
 import statistics
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -18,7 +17,6 @@ from torchvision import transforms
 from torchvision.datasets import CIFAR10, ImageFolder
 from tqdm import tqdm
 
-from benchmark.cli import run_command
 from benchmark.datasets import Dataset, load_dataset, recipe_for
 from benchmark.sources import CELEBA_CROP, CELEBA_SIZE
 from metrics.images import as_images
@@ -41,17 +39,8 @@ class Rate:
         return statistics.median(self.values)
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--data-dir", type=click.Path(path_type=Path, file_okay=False), default=Path("data"), show_default=True, envvar="DATA_DIR"
-)
-@click.option("--seconds", type=click.FloatRange(0.1), default=2.0, show_default=True, help="Of each measurement.")
-def main(data_dir: Path, seconds: float) -> None:
-    """Measure minibatches from the cache against torchvision's data sets behind a DataLoader, with 0, 2 and 4 workers.
-
-    Everything is interleaved and repeated; printed are medians, the spread and the ratio. Exit code 1 if a goal is missed.
-    """
-    torch.set_num_threads(1)
+def measure(data_dir: Path, seconds: float) -> bool:
+    """Compare minibatches from the cache with torchvision's data sets behind a DataLoader; returns whether a goal was missed."""
     warnings.filterwarnings("ignore", "This DataLoader will create")  # more workers than cores are part of the comparison
     missed = False
     for name, theirs in (("celeba", _image_folder), ("cifar10", _cifar10)):
@@ -64,7 +53,7 @@ def main(data_dir: Path, seconds: float) -> None:
             click.echo(f"{name}: not compared, torchvision's layout is not in {data_dir}")
         else:
             missed |= _compare(name, dataset, peer, seconds)
-    sys.exit(missed)
+    return missed
 
 
 def _first_batch(name: str, data_dir: Path) -> bool:
@@ -154,7 +143,3 @@ def _cifar10(data_dir: Path) -> CIFAR10 | None:
     if not (data_dir / "cifar-10-batches-py").is_dir():
         return None
     return CIFAR10(data_dir, transform=transforms.Compose([transforms.ToTensor(), transforms.Normalize(0.5, 0.5)]))
-
-
-if __name__ == "__main__":
-    run_command(main)

@@ -1,0 +1,167 @@
+"""Each metric against what computes the same elsewhere. Needs the extra [dev] for pytorch-msssim."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import click
+import numpy as np
+import pytorch_msssim
+import scipy.linalg
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+from tqdm import tqdm
+
+from metrics.frechet import frechet_distance, moments
+from metrics.inception import InceptionNetwork, InceptionOutput
+from metrics.similarity import diversity
+from metrics.values import inception_values
+
+GROUP = 64
+INCEPTION_IMAGES = 2_000
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another way to the same number."""
+
+    name: str
+    run: Callable[[], float]
+    goal: float
+    """How many times as fast as it ours is to be."""
+
+
+@dataclass(frozen=True)
+class Similarity:
+    """Somebody else's MS-SSIM of pairs of batches in [0, 255]."""
+
+    name: str
+    similarity: Callable[[Tensor, Tensor], Tensor]
+    at_once: int
+    """Pairs in a call: the number that is fastest for it on one core."""
+    goal: float
+
+
+def measure(repeats: int, inception_weights: Path | None) -> bool:
+    """Compare all metrics that have a peer; returns whether a goal was missed."""
+    missed = _similarity(64, repeats, [Similarity("pytorch-msssim, win_size 3", partial(_theirs, window=3), 16, 8.0)])
+    others = [Similarity("pytorch-msssim", _theirs, 4, 5.0), Similarity("torchmetrics", _torchmetrics, 1, 5.0)]
+    missed |= _similarity(176, repeats, others)
+    missed |= _frechet(repeats)
+    if inception_weights is None:
+        click.echo("Inception metrics: not measured, no --inception-weights")
+        return missed
+    return missed | _inception(inception_weights)
+
+
+def _similarity(size: int, repeats: int, others: list[Similarity]) -> bool:
+    """All pairs of a group of smooth images with a little noise."""
+    source = torch.Generator().manual_seed(0)
+    smooth = F.interpolate(torch.randn(GROUP, 3, 12, 12, generator=source), size, mode="bicubic")
+    images = (smooth + 0.2 * torch.randn(smooth.shape, generator=source)).tanh()
+    pixels = (images + 1) * 127.5
+    first, second = torch.triu_indices(GROUP, GROUP, 1)
+
+    def all_pairs(other: Similarity) -> float:
+        chunks = zip(first.split(other.at_once), second.split(other.at_once), strict=True)
+        return 1 - torch.cat([other.similarity(pixels[a], pixels[b]).reshape(-1) for a, b in chunks]).mean().item()
+
+    return compete(
+        f"MS-SSIM of all {len(first)} pairs of {GROUP} images of {size} pixels",
+        lambda: diversity(images, GROUP).value,
+        [Peer(other.name, partial(all_pairs, other), other.goal) for other in others],
+        repeats,
+    )
+
+
+def _theirs(a: Tensor, b: Tensor, window: int = 11) -> Tensor:
+    return pytorch_msssim.ms_ssim(a, b, data_range=255, size_average=False, win_size=window)
+
+
+def _torchmetrics(a: Tensor, b: Tensor) -> Tensor:
+    return multiscale_structural_similarity_index_measure(a, b, data_range=255.0, reduction="none")
+
+
+def _frechet(repeats: int) -> bool:
+    source = torch.Generator().manual_seed(0)
+    mix = torch.randn(2048, 2048, generator=source) / 45
+    ours, theirs = (moments(torch.randn(5000, 2048, generator=source) @ mix * scale) for scale in (1.0, 1.1))
+
+    def square_root() -> float:
+        product = scipy.linalg.sqrtm(ours.covariance.numpy() @ theirs.covariance.numpy())
+        trace = np.trace(np.real(product))
+        shift = (ours.mean - theirs.mean).square().sum().item()
+        return float(shift + ours.covariance.trace().item() + theirs.covariance.trace().item() - 2 * trace)
+
+    return compete(
+        "Fréchet distance of 2048 dimensions",
+        lambda: frechet_distance(ours, theirs),
+        [Peer("scipy's sqrtm", square_root, 1.0)],
+        repeats,
+    )
+
+
+def _inception(weights: Path) -> bool:
+    """One pass and all five metrics, in shares of the bare pass."""
+    width = next(width for width in (2048, 768) if _has(weights, width))
+    network = InceptionNetwork.load(weights, width=width)
+    source = torch.Generator().manual_seed(0)
+    batches = [torch.rand(50, 3, 32, 32, generator=source) * 2 - 1 for _ in range(INCEPTION_IMAGES // 50)]
+    real = network.over(tqdm(batches, desc="reference", disable=None, leave=False))
+    bare, whole = [], []
+    for images in tqdm(batches, desc="bare and measured passes", disable=None, leave=False):  # interleaved
+        start = time.perf_counter()
+        network._network(((images + 1) * 127.5).byte())
+        bare.append(time.perf_counter() - start)
+        start = time.perf_counter()
+        output = network(images)
+        whole.append((time.perf_counter() - start, output))
+    start = time.perf_counter()
+    logits = [output.logits for _, output in whole if output.logits is not None]
+    fake = InceptionOutput(torch.cat([output.features for _, output in whole]), torch.cat(logits) if logits else None)
+    values = list(inception_values(fake, real, 10))
+    metrics = time.perf_counter() - start
+    total, floor = sum(seconds for seconds, _ in whole) + metrics, sum(bare)
+    click.echo(
+        f"Inception metrics of {INCEPTION_IMAGES} images ({width} features): bare network {floor:.1f} s, "
+        f"with {', '.join(value.metric for value in values)} {total:.1f} s: {total / floor:.3f} times (goal: at most 1.1); "
+        f"the metrics alone {metrics:.1f} s"
+    )
+    return total > 1.1 * floor
+
+
+def _has(weights: Path, width: int) -> bool:
+    try:
+        InceptionNetwork.load(weights, width=width)
+    except ValueError:
+        return False
+    return True
+
+
+def compete(title: str, ours: Callable[[], float], peers: list[Peer], repeats: int) -> bool:
+    """Time ours and the others in turns, print medians, spread and ratios; returns whether a goal was missed."""
+    entries = [Peer("ours", ours, 0.0), *peers]
+    seconds: dict[str, list[float]] = {entry.name: [] for entry in entries}
+    values: dict[str, float] = {}
+    for _ in tqdm(range(repeats), desc=title, disable=None, leave=False):
+        for entry in entries:
+            start = time.perf_counter()
+            values[entry.name] = entry.run()
+            seconds[entry.name].append(time.perf_counter() - start)
+    click.echo(f"{title}, {repeats} repeats, {torch.get_num_threads()} thread(s): median seconds (lowest to highest)")
+    missed, base = False, statistics.median(seconds["ours"])
+    for entry in entries:
+        median, all_of = statistics.median(seconds[entry.name]), seconds[entry.name]
+        ratio = "" if entry.name == "ours" else f"   ours is {median / base:6.1f} times as fast (goal: {entry.goal:g})"
+        click.echo(
+            f"  {entry.name:<28}{median:9.3f} ({min(all_of):.3f} to {max(all_of):.3f})   = {values[entry.name]:.6f}{ratio}"
+        )
+        missed |= median < entry.goal * base
+    return missed
