@@ -46,12 +46,36 @@ def kernel_distance(
     _check(features, reference, subsets, subset_size)
     draws = np.random.RandomState(seed)  # the generator of torch-fidelity, for its draws
 
-    def subset(rows: Tensor) -> Tensor:
-        chosen = draws.choice(len(rows), subset_size, replace=False)
-        return rows[torch.from_numpy(chosen).to(rows.device)].double()
+    def chosen(rows: Tensor) -> Tensor:
+        return torch.from_numpy(draws.choice(len(rows), subset_size, replace=False)).to(rows.device)
 
-    distances = [_squared_mmd(subset(features), subset(reference)) for _ in range(subsets)]  # features are drawn first
+    pairs = [(chosen(features), chosen(reference)) for _ in range(subsets)]  # features are drawn first
+    cells = len(features) ** 2 + len(reference) ** 2 + len(features) * len(reference)
+    if cells < 3 * subsets * subset_size**2:  # subsets share so many pairs that the kernel of all costs less
+        distances = _squared_mmds(features.double(), reference.double(), pairs)
+    else:
+        distances = [_squared_mmd(features[x].double(), reference[y].double()) for x, y in pairs]
     return float(np.mean(distances)), float(np.std(distances))
+
+
+def _squared_mmds(x: Tensor, y: Tensor, pairs: list[tuple[Tensor, Tensor]]) -> list[float]:
+    """`_squared_mmd` of all pairs of subsets, from the kernel of all features, in blocks."""
+    size = len(pairs[0][0])
+
+    def members(rows: Tensor, subsets: list[Tensor]) -> Tensor:
+        """(n, subsets): 1 where a row is in a subset."""
+        places = torch.stack(subsets, dim=1)
+        return torch.zeros(len(rows), len(subsets), dtype=torch.float64, device=rows.device).scatter_(0, places, 1.0)
+
+    def sums(a: Tensor, b: Tensor, in_a: Tensor, in_b: Tensor) -> Tensor:
+        """Of the kernel over each subset's rows in a and b."""
+        at_once = max(1, CELLS // len(b))
+        blocks = zip(a.split(at_once), in_a.split(at_once), strict=True)
+        return torch.stack([((_kernel(rows, b) @ in_b) * mine).sum(0) for rows, mine in blocks]).sum(0)
+
+    in_x, in_y = members(x, [subset for subset, _ in pairs]), members(y, [subset for _, subset in pairs])
+    within = sum(sums(rows, rows, inside, inside) - _to_itself(rows) @ inside for rows, inside in ((x, in_x), (y, in_y)))
+    return (within / (size * (size - 1)) - 2 * sums(x, y, in_x, in_y) / size**2).tolist()
 
 
 def _squared_mmd(x: Tensor, y: Tensor) -> float:
@@ -63,6 +87,11 @@ def _squared_mmd(x: Tensor, y: Tensor) -> float:
 
 def _kernel(x: Tensor, y: Tensor) -> Tensor:
     return (x @ y.T / x.shape[1] + 1) ** 3
+
+
+def _to_itself(x: Tensor) -> Tensor:
+    """k(x_i, x_i), (n,)."""
+    return (x.square().sum(1) / x.shape[1] + 1) ** 3
 
 
 def kernel_standard_error(features: Tensor, reference: Tensor, subsets: int = 100, subset_size: int = 1000) -> float:
@@ -91,8 +120,7 @@ def kernel_standard_error(features: Tensor, reference: Tensor, subsets: int = 10
     x, y, n = features.double(), reference.double(), len(features)
 
     def influence(rows: Tensor) -> Tensor:
-        itself = (rows.square().sum(1) / rows.shape[1] + 1) ** 3
-        return 2 * ((_kernel(rows, x).sum(1) - itself) / (n - 1) - _kernel(rows, y).mean(1))
+        return 2 * ((_kernel(rows, x).sum(1) - _to_itself(rows)) / (n - 1) - _kernel(rows, y).mean(1))
 
     at_once = max(1, CELLS // max(n, len(y)))
     variance = torch.cat([influence(rows) for rows in x.split(at_once)]).var().item()
