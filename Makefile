@@ -43,8 +43,8 @@ format: $(VENV)/.installed  ## Put the code into the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-perf: $(VENV)/.installed  ## Measure what costs how much, as ratios (DATA_DIR)
-	@$(BIN)/python -m benchmark.perf $(call option,DATA_DIR,data-dir)
+perf: $(VENV)/.installed  ## Measure what costs how much, as ratios (DATA_DIR INCEPTION_WEIGHTS)
+	@$(BIN)/python -m benchmark.perf $(call option,DATA_DIR,data-dir) $(call option,INCEPTION_WEIGHTS,inception-weights)
 
 clean:  ## Remove the environment and all caches; results stay
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -142,13 +142,15 @@ def _badness(values: pd.DataFrame, goal: str) -> pd.Series:
 def as_markdown(table: pd.DataFrame, dataset: Dataset, evaluation: Evaluation) -> str:
     """The table for people: a row a corruption, a column a metric, and below it which orders hold."""
     metrics = list(table.metric.unique())
-    wide = table.pivot_table(index="corruption", columns="metric", values="value", sort=False)[metrics]
+    cells = {(row.corruption, row.metric): _cell(row.value, row.low, row.high) for row in table.itertuples()}
     lines = [
         f"| {dataset.name} | " + " | ".join(f"{name} ({_arrow(name)})" for name in metrics) + " |",
         "|---" * (len(metrics) + 1) + "|",
     ]
-    for name, values in wide.iterrows():
-        lines.append(f"| {name} | " + " | ".join("" if value != value else f"{value:.4g}" for value in values) + " |")
+    lines += [
+        f"| {corruption} | " + " | ".join(cells.get((corruption, name), "") for name in metrics) + " |"
+        for corruption in table.corruption.unique()
+    ]
     orders = in_order(table)
     for family in orders.family.unique():
         mine = orders[orders.family == family].set_index("metric").verdict
@@ -162,7 +164,14 @@ def as_markdown(table: pd.DataFrame, dataset: Dataset, evaluation: Evaluation) -
         )
     if "cifar10_inception_score" in metrics:
         used += f", {evaluation.cifar10_samples} through the CIFAR-10 classifier {evaluation.cifar10.sha256[:12]}"
-    return "\n".join([*lines, "", f"Measured with {used}; torch {torch.__version__}."])
+    return "\n".join(
+        [*lines, "", f"Measured with {used}; ± half of the 95 % interval over redrawing; torch {torch.__version__}."]
+    )
+
+
+def _cell(value: float, low: float | None, high: float | None) -> str:
+    """The value with half of its 95 % interval."""
+    return f"{value:.4g}" if pd.isna(low) else f"{value:.4g} ± {(high - low) / 2:.1g}"  # type: ignore[operator]
 
 
 def _arrow(metric: str) -> str:
