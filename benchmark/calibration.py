@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -103,10 +103,11 @@ def calibrate(dataset: Dataset, settings: Settings, classes: Tensor | None, devi
     """
     rows: list[tuple[str, str, Row]] = []
     for corruption in tqdm([*corruptions(dataset, classes, device)], desc="calibrating", disable=None):
-        subject = Subject(Scope(dataset, settings, "noise"), corruption.sampler, device)
-        rows += [(corruption.family, corruption.name, row) for row in evaluate(subject, 0) if row.metric in MEASURES]
-    test = Subject(Scope(dataset, settings, "real"), reference_sampler("real", dataset, device), device)
-    rows += [("", "test images", row) for row in evaluate(test, 0, [Diversity()]) if row.metric in MEASURES]
+        subject = Subject(Scope(dataset, settings, "noise", device=device.type), corruption.sampler, device)
+        rows += [(corruption.family, corruption.name, row) for row in chain.from_iterable(evaluate(subject, 0))]
+    test = Subject(Scope(dataset, settings, "real", device=device.type), reference_sampler("real", dataset, device), device)
+    rows += [("", "test images", row) for row in chain.from_iterable(evaluate(test, 0, [Diversity()]))]
+    rows = [row for row in rows if row[2].metric in MEASURES]
     values = [(family, name, row.metric, row.value, row.low, row.high) for family, name, row in rows if row.value is not None]
     return pd.DataFrame(values, columns=["family", "corruption", "metric", "value", "low", "high"])
 
@@ -156,7 +157,12 @@ def as_markdown(table: pd.DataFrame, dataset: Dataset, evaluation: Evaluation) -
         mine = orders[orders.family == family].set_index("metric").verdict
         words = " | ".join(mine[name].replace("no", "**no**") for name in metrics)
         lines.append(f"| *worse with every step of {family}?* | {words} |")
-    used = f"{evaluation.critic_steps} critic steps, {evaluation.diversity_groups} groups of 64 for diversity"
+    used = (
+        f"critics of {evaluation.critic_steps} steps at {evaluation.critic_width:g} of the width, asked on "
+        f"{evaluation.critic_images} images a side, {evaluation.diversity_groups} groups of 64 for diversity"
+    )
+    if "mode_kl" in metrics:
+        used += f", {evaluation.mode_samples} samples for the modes"
     if "fid" in metrics:
         used += (
             f", {evaluation.inception_samples} images through the ImageNet network {evaluation.inception.sha256[:12]} "

@@ -84,7 +84,9 @@ def evaluation_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--inception-samples", type=click.IntRange(0), help="Images for Inception score, FID, KID, precision, recall."
         ),
         click.option(
-            "--inception-width", type=int, help="Of the features of FID, KID, precision and recall: 64, 192, 768 or 2048."
+            "--inception-width",
+            type=click.Choice([64, 192, 768, 2048]),
+            help="Of the features of FID, KID, precision and recall: 64, 192, 768 or 2048.",
         ),
         click.option(
             "--cifar10-weights",
@@ -135,7 +137,7 @@ def run(
     from benchmark.datasets import load_dataset
     from benchmark.evaluators import find_evaluators
     from benchmark.runner import resolve_workers, run_study
-    from benchmark.study import describe_study, resolve
+    from benchmark.study import describe_study, inherited_evaluation, resolve
 
     names = [name.strip() for name in models.split(",") if name.strip()]
     target = _device(device)
@@ -143,10 +145,12 @@ def run(
         raise UserError(f"STUDY is a folder's name inside RESULTS, of letters, digits and . + = - _, not {study!r}")
     images = load_dataset(dataset, data_dir)
     resolved = resolve(images, preset, names, study, **overrides)
-    resolved = resolved.measured_by(find_evaluators(resolved.settings.evaluation, inception_weights, cifar10_weights))
+    how = inherited_evaluation(resolved, results / resolved.name, overrides)
+    resolved = resolved.measured_by(find_evaluators(how, images, inception_weights, cifar10_weights))
     many = resolve_workers(workers, resolved.settings.threads, target)
     _check_models(names, images.image_shape)
     click.echo("\n".join(describe_study(resolved, images)))
+    _say_not_available(resolved.settings, images, target)
     click.echo(
         f"  {len(resolved.runs)} runs, {many} at once on {target}, threads of each: {resolved.settings.threads} "
         f"(workers x threads never exceeds the cores)\n  results in {results / resolved.name}"
@@ -159,6 +163,8 @@ def run(
             f"{counts['left_over']} runs of earlier commands stay in the folder; they are no part of the study as it is now."
         )
     click.echo(", ".join(f"{counts[status]} {status}" for status in ("done", "diverged", "failed")))
+    if counts["unmeasured"]:
+        click.echo(f"{counts['unmeasured']} of the done runs lack a measurement that failed")
     _report(results / resolved.name)
     _exit_with_failures(results / resolved.name, counts["failed"] + counts["unmeasured"])
 
@@ -183,21 +189,25 @@ def evaluate(
     \b
     python -m benchmark evaluate cifar10-quick --inception-samples 5000 --inception-weights FILE
     """
+    from benchmark.datasets import open_dataset
     from benchmark.evaluators import find_evaluators
     from benchmark.report import read_study, study_folders
     from benchmark.runner import measure_study, resolve_workers
     from benchmark.study import Settings
 
     (folder,) = study_folders(results, [study])
-    settings = Settings.from_json(read_study(folder)["settings"])
-    target = _device(device)
+    content = read_study(folder)
+    settings, target = Settings.from_json(content["settings"]), _device(device)
+    images = open_dataset(content["dataset"], content["fingerprint"])
     many = resolve_workers(workers, settings.threads, target)
     how = replace(settings.evaluation, **{name: value for name, value in overrides.items() if value is not None})
-    counts = measure_study(folder, find_evaluators(how, inception_weights, cifar10_weights), many, target)
-    if not counts.total():
-        click.echo("Nothing to do: every finished run has been measured so.")
+    how = find_evaluators(how, images, inception_weights, cifar10_weights)
+    _say_not_available(replace(settings, evaluation=how), images, target)
+    counts = measure_study(folder, how, many, target)
+    if counts.total():
+        click.echo(f"{counts['measured']} runs measured, {counts['unmeasured']} could not be")
     else:
-        click.echo(f"{counts['measured']} runs measured, {counts['unmeasured']} failed")
+        click.echo("Nothing to do: every finished run has all that can be had of this data set, by these protocols.")
     _report(folder)
     _exit_with_failures(folder, counts["unmeasured"])
 
@@ -297,7 +307,7 @@ def datasets(data_dir: Path, preview: bool) -> None:
             click.echo(f"  {problem}")
             continue
         sizes = ", ".join(f"{len(images)} {split}" for split, images in data.splits.items())
-        metrics = "critic, modes" if data.n_modes else "critic"
+        metrics = "critic, diversity, modes" if data.n_modes else "critic, diversity, Inception metrics"
         click.echo(f"  found in {found.where}; fingerprint {data.fingerprint[:12]}")
         click.echo(f"  images of {data.image_shape}: {sizes}")
         click.echo(
@@ -334,13 +344,15 @@ def calibrate(
     from benchmark.calibration import calibrate as measure
     from benchmark.datasets import load_dataset
     from benchmark.evaluators import find_evaluators
-    from benchmark.records import write_atomically
+    from benchmark.records import check_writable, write_atomically
     from benchmark.study import preset
 
+    check_writable(output)
     images, target = load_dataset(dataset, data_dir), _device(device)
     settings = preset("quick", images)
     how = replace(settings.evaluation, **{name: value for name, value in overrides.items() if value is not None})
-    how = find_evaluators(how, inception_weights, cifar10_weights)
+    how = find_evaluators(how, images, inception_weights, cifar10_weights)
+    _say_not_available(replace(settings, evaluation=how), images, target)
     table = measure(images, replace(settings, evaluation=how), classes_of(images, data_dir), torch.device(target))
     text = as_markdown(table, images, how)
     if images.name == "cifar10" and not how.cifar10.missing:
@@ -431,6 +443,15 @@ def _device(name: str) -> str:
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("DEVICE=cuda, but torch sees no GPU here; use DEVICE=cpu")
     return name
+
+
+def _say_not_available(settings: Any, images: Any, device: str) -> None:
+    """Say at the start which metrics will be missing; weeks later would be late."""
+    from benchmark.evaluation import not_available
+    from benchmark.measurements import Scope
+
+    for metrics, reason in not_available(Scope(images, settings, device=device)).items():
+        click.echo(f"  not available: {metrics}: {reason}")
 
 
 def _exit_with_failures(folder: Path, failures: int) -> None:

@@ -15,8 +15,8 @@ from benchmark.generators import BATCH, Sampler, draw
 from benchmark.randomness import derive_seed, stream
 from benchmark.records import Row
 from benchmark.study import Settings
+from metrics.critic import CriticNotReady, WassersteinCritic
 from metrics.images import as_images
-from metrics.wasserstein import CriticNotReady, WassersteinCritic
 
 SEED = 0
 """Of every independent critic's initial weights and draws: the same for all generators, so that they meet the same critic."""
@@ -25,7 +25,7 @@ SEED = 0
 LEARNING_RATE, PENALTY_WEIGHT = 1e-4, 10.0
 
 
-def protocol(settings: Settings, budget: int, schedule: str, every: int = 1) -> dict[str, Any]:
+def protocol(settings: Settings, budget: int, schedule: str, device: str, every: int = 1) -> dict[str, Any]:
     """How a critic of this budget is trained and asked; values of different protocols do not compare."""
     return {
         "schedule": schedule,
@@ -38,7 +38,9 @@ def protocol(settings: Settings, budget: int, schedule: str, every: int = 1) -> 
         "penalty_weight": PENALTY_WEIGHT,
         "learning_rate": LEARNING_RATE,
         "seed": SEED,
-        "split": "test",
+        "trained_on": "validation",
+        "asked_on": "test",
+        "device": device,
         "torch": torch.__version__,
     }
 
@@ -57,7 +59,7 @@ class CompanionCritic:
         self.validation = dataset["validation"].to(device)
         network.to(device).to(memory_format=torch.channels_last)
         self.critic = WassersteinCritic(network, budget, PENALTY_WEIGHT, LEARNING_RATE, self.source)
-        self.protocol = protocol(settings, budget, schedule, every)
+        self.protocol = protocol(settings, budget, schedule, device.type, every)
 
     def advance(self, sampler: Sampler, steps: int) -> None:
         """Take steps on validation images; every draw is a function of the step's number."""

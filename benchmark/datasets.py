@@ -123,7 +123,7 @@ def _open(recipe: Recipe, fingerprint: str) -> Dataset:
     folder = cache.place(recipe.name, fingerprint)
     if not cache.is_whole(folder):
         raise UserError(
-            f"{recipe.name} ({fingerprint[:12]}) is not in the cache {folder.parent} any more; start again to prepare it"
+            f"{recipe.name} ({fingerprint[:12]}) is not in the cache {folder.parent} any more; `run` prepares it anew"
         )
     facts = json.loads((folder / "meta.json").read_text())
     return Dataset(

@@ -2,49 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import traceback
+from collections.abc import Iterable, Iterator
 
 import torch
 
+from benchmark.errors import Diverged
 from benchmark.gan_module import GANModule
 from benchmark.generators import evaluation_copy, reconstruction_copy, reference_sampler, sampler_of
 from benchmark.measurements import MEASUREMENTS, Measurement, Scope, Subject
-from benchmark.records import Row
+from benchmark.records import Row, write_atomically
+from metrics.values import Value
+
+FAILED = "measuring it failed: "
+"""How the reason begins for a value that is missing because of an error: it is tried again."""
 
 
-def evaluate(subject: Subject, iteration: int, measurements: Iterable[Measurement] = MEASUREMENTS) -> list[Row]:
-    """Take measurements of a generator. Draws from streams of their own: the same for every model and run."""
-    rows = []
+def evaluate(subject: Subject, iteration: int, measurements: Iterable[Measurement] = MEASUREMENTS) -> Iterator[list[Row]]:
+    """Take measurements of a generator, one after the other; one that raises gives rows that say so, and the others go on.
+
+    Draws from streams of their own: the same for every model and run.
+
+    Raises:
+        Diverged: if the samples are not finite.
+    """
     for measurement in measurements:
-        if not measurement.applies(subject.scope):
-            continue
-        protocol = measurement.protocol(subject.scope)
-        if reason := measurement.not_available(subject.scope):
-            absent = {**protocol, "not_available": reason}
-            rows += [Row(iteration, metric, None, protocol=absent) for metric in measurement.metrics]
-            continue
-        found = list(measurement.values(subject))
-        rows += [Row(iteration, value.metric, *value[1:], protocol=protocol) for value in found]
-        without = {**protocol, "not_available": "the network that was given lacks what it takes"}
-        rows += [
-            Row(iteration, name, None, protocol=without) for name in measurement.metrics if name not in {v.metric for v in found}
-        ]
-    return rows
+        if measurement.applies(subject.scope):
+            yield _rows(measurement, subject, iteration)
+
+
+def _rows(measurement: Measurement, subject: Subject, iteration: int) -> list[Row]:
+    protocol = measurement.protocol(subject.scope)
+    reason, found = measurement.not_available(subject.scope), list[Value]()
+    if not reason:
+        try:
+            found = list(measurement.values(subject))
+            reason = "the network that was given lacks the layers for it"
+        except Diverged:
+            raise
+        except Exception as error:  # a metric's failure is a result like a run's
+            reason = f"{FAILED}{type(error).__name__}: {error}"
+            if subject.folder is not None:
+                write_atomically(subject.folder / "error.txt", traceback.format_exc())
+    without = set(measurement.metrics) - {value.metric for value in found}
+    return [
+        *(Row(iteration, value.metric, *value[1:], protocol=protocol) for value in found),
+        *(
+            Row(iteration, name, None, protocol={**protocol, "not_available": reason})
+            for name in measurement.metrics
+            if name in without
+        ),
+    ]
 
 
 def lacking(rows: Iterable[Row], scope: Scope, iteration: int) -> list[Measurement]:
-    """The measurements that can be had and that a finished run has no row of by today's protocol."""
-    there = {(row.metric, row.protocol_id) for row in rows if row.iteration == iteration}
+    """The measurements that a finished run has no row of by today's protocol, or only that of a failure."""
+    there = {
+        (row.metric, row.protocol_id)
+        for row in rows
+        if row.iteration == iteration and not str(row.protocol.get("not_available", "")).startswith(FAILED)
+    }
     return [
         measurement
         for measurement in MEASUREMENTS
         if measurement.applies(scope)
-        and not measurement.not_available(scope)
         and any(
             (name, Row(0, name, None, protocol=measurement.protocol(scope)).protocol_id) not in there
             for name in measurement.metrics
         )
     ]
+
+
+def not_available(scope: Scope) -> dict[str, str]:
+    """Metrics that cannot be had for such a run, and why."""
+    found = {}
+    for measurement in MEASUREMENTS:
+        if measurement.applies(scope) and (reason := measurement.not_available(scope)):
+            found[", ".join(measurement.metrics)] = reason
+    return found
 
 
 def subject_of(module: GANModule, scope: Scope, device: torch.device) -> Subject:

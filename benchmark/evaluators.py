@@ -8,24 +8,36 @@ from typing import Any
 
 import torch
 
+from benchmark.datasets import Dataset
 from benchmark.errors import UserError
-from benchmark.study import Evaluation, Evaluator
+from benchmark.measurements import Cifar10Score, ImageNetInception, Scope
+from benchmark.study import Evaluation, Evaluator, preset
 from metrics import cifar, inception
 from metrics.weights import WeightsError
 
 
-def find_evaluators(evaluation: Evaluation, inception_weights: Path | None, cifar10_weights: Path | None) -> Evaluation:
+def find_evaluators(
+    evaluation: Evaluation, dataset: Dataset, inception_weights: Path | None = None, cifar10_weights: Path | None = None
+) -> Evaluation:
     """An evaluation with the networks that it takes: those that the user gives, those that it has, or the published ones.
 
     Raises:
-        UserError: if a file that was given cannot be used.
+        UserError: if a file that was given, or that the evaluation names, cannot be used.
     """
+    scope = Scope(dataset, replace(preset("quick", dataset), evaluation=evaluation))
     found: dict[str, Any] = {}
-    if inception_weights or evaluation.inception.missing:
-        found["inception"] = find_inception(inception_weights, evaluation.inception_width, evaluation.inception_samples)
-    if cifar10_weights or evaluation.cifar10.missing:
-        found["cifar10"] = find_cifar10(cifar10_weights)
+    if ImageNetInception().applies(scope):
+        path = inception_weights or _known(evaluation.inception)
+        found["inception"] = find_inception(path, evaluation.inception_width, evaluation.inception_samples)
+    if Cifar10Score().applies(scope):
+        found["cifar10"] = find_cifar10(cifar10_weights or _known(evaluation.cifar10))
     return replace(evaluation, **found)
+
+
+def _known(evaluator: Evaluator) -> Path | None:
+    """The file that an evaluation had before, if it is still there."""
+    path = Path(evaluator.path)
+    return path if evaluator.path and path.exists() else None
 
 
 def find_inception(path: Path | None, width: int, samples: int) -> Evaluator:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,8 @@ def box_plot(
         without_value: how many runs of a model ended without a value; said below its box, which is made of the others.
         levels: further lines to compare with, by their labels.
     """
-    runs = values[~values.model.isin(list(REFERENCES)) & values.value.notna()]
+    values = values[values.value.notna()]
+    runs = values[~values.model.isin(list(REFERENCES))]
     models = in_order(runs.model)
     with mpl.rc_context(STYLE):
         figure, axes = _figure(1.2 + 0.85 * max(2, len(models)), 2.6)
@@ -80,7 +82,9 @@ def box_plot(
                 [position] * len(best), best.value, s=22, facecolors="none", edgecolors="black", linewidths=0.9, zorder=5
             )
         _reference_lines(axes, values, runs, levels or {})
-        axes.set(xlabel="", ylabel=f"{measure.unit}\n({measure.direction})", title=measure.title)
+        axes.set(
+            xlabel="", ylabel=f"{measure.unit}\n({measure.direction})", title=textwrap.fill(measure.title, 16 + 12 * len(models))
+        )
     return figure
 
 
@@ -129,43 +133,49 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def _best(runs: pd.DataFrame, measure: Measure, real: float) -> pd.DataFrame:
+    if measure.goal == "match" and math.isnan(real):
+        return runs[:0]  # there is nothing to be near to
     distance = {"maximize": -runs.value, "minimize": runs.value, "match": (runs.value - real).abs()}[measure.goal]
     return runs.loc[distance.sort_values(kind="stable").index[:BEST]]
 
 
 def _reference_lines(axes: Axes, values: pd.DataFrame, runs: pd.DataFrame, levels: Mapping[str, float]) -> None:
     """Lines for real images, noise and further levels; one far from the runs is named at the edge, not to flatten boxes."""
-    spread = runs.value.max() - runs.value.min() if len(runs) else math.inf
-    lines = [(name, colour, values.loc[values.model == name, "value"].median()) for name, colour in REFERENCES.items()]
+    low, high = (runs.value.min(), runs.value.max()) if len(runs) else (-math.inf, math.inf)
+    spread = high - low
+    lines = [(TITLES[name], colour, values.loc[values.model == name, "value"].median()) for name, colour in REFERENCES.items()]
     lines += [(label, "#aaaaaa", level) for label, level in levels.items()]
-    for name, colour, level in lines:
-        if math.isnan(level):
-            continue
-        below, above = level < runs.value.min() - 1.5 * spread, level > runs.value.max() + 1.5 * spread
-        label = TITLES.get(name, name)
-        if spread > 0 and (below or above):
+    near = [line for line in lines if not spread > 0 or low - 1.5 * spread <= line[2] <= high + 1.5 * spread]
+    for label, colour, level in near:
+        axes.axhline(level, color=colour, linestyle="--" if label == TITLES["real"] else ":", linewidth=1, zorder=0)
+    for (label, colour, _), place in zip(near, _apart(axes, [level for _, _, level in near]), strict=True):
+        axes.annotate(
+            label,
+            (1, place),
+            xycoords=("axes fraction", "data"),
+            ha="left",
+            va="center",
+            color=colour,
+            fontsize=7,
+            xytext=(2, 0),
+            textcoords="offset points",
+        )
+    for above, edge, va, arrow in ((True, 0.98, "top", "↑"), (False, 0.02, "bottom", "↓")):
+        beyond = [f"{label}: {level:.3g} {arrow}" for label, _, level in lines if (level > high if above else level < low)]
+        beyond = [text for text in beyond if not any(text.startswith(f"{label}:") for label, _, _ in near)]
+        if beyond:
             axes.annotate(
-                f"{label}: {level:.3g} {'↓' if below else '↑'}",
-                (0.99, 0.02 if below else 0.98),
-                xycoords="axes fraction",
-                ha="right",
-                va="bottom" if below else "top",
-                color=colour,
-                fontsize=7,
+                "\n".join(beyond), (0.99, edge), xycoords="axes fraction", ha="right", va=va, color="#555555", fontsize=6
             )
-        else:
-            axes.axhline(level, color=colour, linestyle="--" if name == "real" else ":", linewidth=1, zorder=0)
-            axes.annotate(
-                label,
-                (1, level),
-                xycoords=("axes fraction", "data"),
-                ha="left",
-                va="center",
-                color=colour,
-                fontsize=7,
-                xytext=(2, 0),
-                textcoords="offset points",
-            )
+
+
+def _apart(axes: Axes, levels: list[float]) -> list[float]:
+    """Heights for labels of these levels, moved up where one would hide another."""
+    bottom, top = axes.get_ylim()
+    step, placed = 0.05 * (top - bottom), dict[int, float]()
+    for number in sorted(range(len(levels)), key=levels.__getitem__):
+        placed[number] = max(levels[number], max(placed.values(), default=-math.inf) + step)
+    return [placed[number] for number in range(len(levels))]
 
 
 def in_order(models: pd.Series) -> list[str]:

@@ -30,6 +30,8 @@ from metrics.inception import InceptionNetwork, InceptionOutput, cached_output
 from metrics.reconstruction import reconstruction_errors
 from metrics.values import (
     GROUP,
+    KID_SEED,
+    KID_SUBSETS,
     MANIFOLD,
     NEIGHBOURS,
     Value,
@@ -55,6 +57,8 @@ class Scope:
     reference: str = ""
     """The name of the sanity row, if it is one."""
     autoencoding: bool = False
+    device: str = "cpu"
+    """The type of device that measures: random streams and rounding are its own."""
 
     @property
     def how(self) -> Evaluation:
@@ -82,6 +86,8 @@ class Measurement(ABC):
     """Metrics that are taken together."""
 
     metrics: ClassVar[tuple[str, ...]]
+    version = 1
+    """Raised whenever the same samples give other numbers."""
     at_start = True
     """Whether a generator is measured before its training, too."""
 
@@ -93,9 +99,13 @@ class Measurement(ABC):
         """Why the metrics cannot be had here; empty if they can."""
         return ""
 
-    @abstractmethod
     def protocol(self, scope: Scope) -> dict[str, Any]:
-        """Everything that decides about the number, beside the samples."""
+        """Everything that decides about the number, beside the model."""
+        return {**self.details(scope), "device": scope.device, "torch": torch.__version__, "version": self.version}
+
+    @abstractmethod
+    def details(self, scope: Scope) -> dict[str, Any]:
+        """What this measurement adds to the protocol."""
 
     @abstractmethod
     def values(self, subject: Subject) -> Iterator[Value]:
@@ -110,13 +120,12 @@ class Modes(Measurement):
     def applies(self, scope: Scope) -> bool:
         return bool(scope.dataset.n_modes)
 
-    def protocol(self, scope: Scope) -> dict[str, Any]:
+    def details(self, scope: Scope) -> dict[str, Any]:
         return {
             "classifier": SHA256[:12],
             "samples": scope.how.mode_samples,
             "recognised_at": RECOGNISED_AT,
             "batch_norm_draws": scope.how.calibration,
-            "torch": torch.__version__,
         }
 
     def values(self, subject: Subject) -> Iterator[Value]:
@@ -132,8 +141,8 @@ class PostHocCritic(Measurement):
 
     metrics = ("critic", "critic_gap")
 
-    def protocol(self, scope: Scope) -> dict[str, Any]:
-        return critics.protocol(scope.settings, scope.how.critic_steps, "post-hoc")
+    def details(self, scope: Scope) -> dict[str, Any]:
+        return critics.protocol(scope.settings, scope.how.critic_steps, "post-hoc", scope.device)
 
     def values(self, subject: Subject) -> Iterator[Value]:
         scope = subject.scope
@@ -148,7 +157,7 @@ class Diversity(Measurement):
 
     metrics = ("sample_diversity",)
 
-    def protocol(self, scope: Scope) -> dict[str, Any]:
+    def details(self, scope: Scope) -> dict[str, Any]:
         return {
             "groups": scope.how.diversity_groups,
             "group": GROUP,
@@ -156,8 +165,8 @@ class Diversity(Measurement):
             "sigma": 1.5,
             "scales": 5,
             "reference_split": "test",
+            "noise_levels": NOISE_LEVELS,
             "batch_norm_draws": scope.how.calibration,
-            "torch": torch.__version__,
         }
 
     def values(self, subject: Subject) -> Iterator[Value]:
@@ -187,7 +196,7 @@ class ImageNetInception(Measurement):
             return "it takes a second of a core for twelve images; ask for it with --inception-samples N"
         return scope.how.inception.missing
 
-    def protocol(self, scope: Scope) -> dict[str, Any]:
+    def details(self, scope: Scope) -> dict[str, Any]:
         how = scope.how
         return {
             "network": "inception-2015-12-05",
@@ -197,11 +206,12 @@ class ImageNetInception(Measurement):
             "splits": how.score_splits,
             "reference": f"{_reference_size(scope)} test images",
             "resize": "bilinear to 299, as TensorFlow 1",
+            "kid_subsets": KID_SUBSETS,
+            "kid_seed": KID_SEED,
             "kid_subset": kid_subset(how.inception_samples, _reference_size(scope)),
             "neighbours": NEIGHBOURS,
             "manifold": MANIFOLD,
             "batch_norm_draws": how.calibration,
-            "torch": torch.__version__,
             "torch-fidelity": version("torch-fidelity"),
         }
 
@@ -224,14 +234,13 @@ class Cifar10Score(Measurement):
     def not_available(self, scope: Scope) -> str:
         return scope.how.cifar10.missing if scope.how.cifar10_samples else "no samples are asked for: --cifar10-samples N"
 
-    def protocol(self, scope: Scope) -> dict[str, Any]:
+    def details(self, scope: Scope) -> dict[str, Any]:
         return {
             "network": "cifar10-vgg",
             "weights": scope.how.cifar10.sha256[:12],
             "samples": scope.how.cifar10_samples,
             "splits": scope.how.score_splits,
             "batch_norm_draws": scope.how.calibration,
-            "torch": torch.__version__,
         }
 
     def values(self, subject: Subject) -> Iterator[Value]:
@@ -250,12 +259,11 @@ class Reconstructions(Measurement):
     def applies(self, scope: Scope) -> bool:
         return scope.autoencoding
 
-    def protocol(self, scope: Scope) -> dict[str, Any]:
+    def details(self, scope: Scope) -> dict[str, Any]:
         return {
             "images": min(scope.how.reconstructions, len(scope.dataset["test"])),
             "split": "test",
             "batch_norm_reconstructions": scope.how.calibration,
-            "torch": torch.__version__,
         }
 
     def values(self, subject: Subject) -> Iterator[Value]:
@@ -275,8 +283,8 @@ class Codes(Measurement):
     def applies(self, scope: Scope) -> bool:
         return scope.autoencoding
 
-    def protocol(self, scope: Scope) -> dict[str, Any]:
-        return Reconstructions().protocol(scope)
+    def details(self, scope: Scope) -> dict[str, Any]:
+        return Reconstructions().details(scope)
 
     def values(self, subject: Subject) -> Iterator[Value]:
         model = subject.autoencoder

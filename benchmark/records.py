@@ -48,8 +48,12 @@ class RecordFile:
     def append(self, rows: Iterable[Row]) -> None:
         """Add rows at the end, on the disk when this returns."""
         lines = "".join(json.dumps(row.as_json(), allow_nan=False) + "\n" for row in map(_finite, rows))
-        with self.path.open("a") as file:
-            file.write(lines)
+        with self.path.open("a+b") as file:
+            file.seek(0)
+            whole = file.read()
+            if whole and not whole.endswith(b"\n"):  # a killed writer's last line: the next one must not be glued to it
+                file.truncate(whole.rfind(b"\n") + 1)
+            file.write(lines.encode())
             file.flush()
             os.fsync(file.fileno())
 
@@ -92,6 +96,16 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def check_writable(path: Path) -> None:
+    """Find out before hours of work whether a file can be written at their end.
+
+    Raises:
+        UserError: if its folder is not there, or may not be written.
+    """
+    if not os.access(path.parent, os.W_OK):
+        raise UserError(f"cannot write {path}: {path.parent} is no folder that can be written")
 
 
 def write_json(path: Path, content: Any) -> None:

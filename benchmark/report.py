@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,17 +62,19 @@ def make_report(folder: Path) -> Path:
     summary = summarize(final, records, runs)
     write_atomically(report / "summary.csv", summary.to_csv(index=False))
     measured = [measure for measure in MEASURES.values() if _has(final, measure)]
-    levels = noise_levels(records)
-    sections = [_section(measure, final, summary, levels if measure.goal == "match" else {}, report) for measure in measured]
+    for stale in (report / "figures").iterdir():
+        stale.unlink()
+    sections = [_section(measure, final, summary, records, report) for measure in measured]
+    main = main_protocol(final)
     page = _template().render(
         study=study,
         counts=status_counts(runs),
         sections=sections,
-        not_measured=not_measured(records, measured),
-        curves=_curves(records, report),
-        overfitting=overfitting(records, runs),
-        galleries=_galleries(folder, final),
-        runs=_run_rows(runs, final),
+        not_measured=not_measured(records, final),
+        curves=_curves(records, runs, report),
+        overfitting=overfitting(records, runs, main),
+        galleries=_galleries(folder, main),
+        runs=_run_rows(runs, main),
         measures=measured,
     )
     write_atomically(report / "index.html", page)
@@ -141,6 +143,7 @@ def read_records(folder: Path, runs: pd.DataFrame) -> pd.DataFrame:
         for row in RecordFile(folder / "runs" / run.run / "records.jsonl").read()
     ]
     records = pd.DataFrame(rows, columns=list(COLUMNS))
+    records = records.drop_duplicates(["run", "iteration", "metric", "protocol_id"], keep="last", ignore_index=True)
     return records.astype({"value": float, "low": float, "high": float, "n": "Int64"})
 
 
@@ -150,6 +153,16 @@ def final_values(records: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     joined = records.merge(ends, on="run")
     final = joined[(joined.iteration == joined.iterations) & joined.metric.isin(list(MEASURES))]
     return final.assign(protocol=final.protocol.map(_without_reason))
+
+
+def main_protocol(final: pd.DataFrame) -> pd.DataFrame:
+    """Of each metric the values by the one protocol that gave most runs a value, the latest of equals: what may share a table."""
+    found = []
+    for _, values in final[final.value.notna()].groupby("metric", sort=False):
+        counts = values.protocol_id.value_counts(sort=False)
+        latest = [name for name in values.protocol_id.unique() if counts[name] == counts.max()][-1]
+        found.append(values[values.protocol_id == latest])
+    return pd.concat(found) if found else final[final.value.notna()]
 
 
 def _without_reason(protocol: str) -> str:
@@ -173,6 +186,8 @@ def summarize(final: pd.DataFrame, records: pd.DataFrame, runs: pd.DataFrame) ->
             measured = values.loc[values.model == model, "value"]
             found = measured.dropna().to_numpy()
             before = start.loc[(start.model == model) & (start.metric == metric) & (start.protocol == protocol), "value"].dropna()
+            intervals = values[values.model == model]
+            error = ((intervals.high - intervals.low) / 2).median()
             first, middle, third = ranked_quartiles(found, len(measured) - len(found) + lost, measure, reference)
             rows.append(
                 {
@@ -190,6 +205,7 @@ def summarize(final: pd.DataFrame, records: pd.DataFrame, runs: pd.DataFrame) ->
                     "median": middle,
                     "quartile_3": third,
                     "iqr": None if first is None or third is None else third - first,
+                    "measurement_error": error,
                     "median_before_training": before.median() if len(before) else None,
                     "protocol": protocol,
                 }
@@ -199,6 +215,8 @@ def summarize(final: pd.DataFrame, records: pd.DataFrame, runs: pd.DataFrame) ->
 
 def best_first(values: np.ndarray, measure: Measure, reference: float) -> np.ndarray:
     """Values from the best to the worst by the metric's goal; `match` is nearest to the reference."""
+    if measure.goal == "match" and np.isnan(reference):
+        return np.full_like(values, np.nan)  # there is nothing to be near to
     key = {"maximize": -values, "minimize": values, "match": np.abs(values - reference)}[measure.goal]
     return values[np.argsort(key, kind="stable")]
 
@@ -238,16 +256,21 @@ def _has(final: pd.DataFrame, measure: Measure) -> bool:
     return bool((final.value.notna() & (final.metric == measure.metric)).any())
 
 
-def not_measured(records: pd.DataFrame, measured: Sequence[Measure]) -> dict[str, str]:
-    """Metrics that no run has a value of, by their titles, and why."""
-    absent = records[records.value.isna() & records.metric.isin(set(MEASURES) - {measure.metric for measure in measured})]
-    reasons = {str(metric): json.loads(protocols.iloc[-1]) for metric, protocols in absent.groupby("metric", sort=False).protocol}
-    return {MEASURES[metric].title: how.get("not_available", "no reason was recorded") for metric, how in reasons.items()}
+def not_measured(records: pd.DataFrame, final: pd.DataFrame) -> dict[str, str]:
+    """Metrics that no run has a value of by some protocol, by their titles, and why."""
+    absent = records[records.value.isna() & records.metric.isin(list(MEASURES))]
+    known = set(final.loc[final.value.notna(), "metric"] + final.loc[final.value.notna(), "protocol_id"])
+    found: dict[str, list[str]] = {}
+    for row in absent.drop_duplicates(["metric", "protocol_id"]).itertuples():
+        if row.metric + row.protocol_id not in known:
+            reason = json.loads(row.protocol).get("not_available", "no reason was recorded")
+            found.setdefault(MEASURES[str(row.metric)].title, []).append(f"{reason} (protocol {row.protocol_id})")
+    return {title: "; ".join(reasons) for title, reasons in found.items()}
 
 
-def noise_levels(records: pd.DataFrame) -> dict[str, float]:
+def noise_levels(records: pd.DataFrame, protocol_id: str) -> dict[str, float]:
     """The diversity of test images with noise, by the standard deviation of that noise (the paper's baseline)."""
-    rows = records[records.metric.str.startswith("sample_diversity/noise ")]
+    rows = records[records.metric.str.startswith("sample_diversity/noise ") & (records.protocol_id == protocol_id)]
     return {f"+ noise {row.metric.removeprefix('sample_diversity/noise ')}": row.value for row in rows.itertuples()}
 
 
@@ -255,7 +278,7 @@ OVERFITTING = 0.1
 """Share of a critic's distance that its gap between training and test images may reach."""
 
 
-def overfitting(records: pd.DataFrame, runs: pd.DataFrame) -> list[dict[str, Any]]:
+def overfitting(records: pd.DataFrame, runs: pd.DataFrame, main: pd.DataFrame) -> list[dict[str, Any]]:
     """Runs whose critic knows the images that it was trained on, by model: in how many, and how far.
 
     The gap E[f(validation images)] - E[f(test images)] counts where chance does not explain it (its 95 % interval is above 0)
@@ -264,7 +287,7 @@ def overfitting(records: pd.DataFrame, runs: pd.DataFrame) -> list[dict[str, Any
     end = records.merge(runs.loc[runs.status == "done", ["run", "iterations"]], on="run").query("iteration == iterations")
     found = []
     for critic in ("critic", "critic_in_training"):
-        values = end[end.metric == critic].set_index(["run", "protocol_id"]).value
+        values = main[main.metric == critic].set_index(["run", "protocol_id"]).value
         gaps = end[end.metric == f"{critic}_gap"].set_index(["run", "protocol_id"])
         both = gaps.assign(distance=values.abs()).dropna(subset=["value", "distance"])
         both = both[~both.model.isin(REFERENCES)]
@@ -283,9 +306,7 @@ def overfitting(records: pd.DataFrame, runs: pd.DataFrame) -> list[dict[str, Any
     return found
 
 
-def _section(
-    measure: Measure, final: pd.DataFrame, summary: pd.DataFrame, levels: Mapping[str, float], report: Path
-) -> dict[str, Any]:
+def _section(measure: Measure, final: pd.DataFrame, summary: pd.DataFrame, records: pd.DataFrame, report: Path) -> dict[str, Any]:
     """One metric: a figure for each of the protocols that gave values, and its rows of the summary."""
     mine = final[(final.metric == measure.metric)]
     mine = mine[mine.protocol.isin(mine.loc[mine.value.notna(), "protocol"])]
@@ -293,9 +314,9 @@ def _section(
     for number, protocol in enumerate(mine.protocol.unique()):
         name = measure.metric + (f"_{number + 1}" if number else "")
         values = mine[mine.protocol == protocol]
-        figures.save(
-            figures.box_plot(values, measure, _without_value(summary, protocol, measure), levels), report / "figures" / name
-        )
+        levels = noise_levels(records, values.protocol_id.iloc[0]) if measure.metric == "sample_diversity" else {}
+        figure = figures.box_plot(values, measure, _without_value(summary, protocol, measure), levels)
+        figures.save(figure, report / "figures" / name)
         rows = summary[(summary.metric == measure.metric) & (summary.protocol == protocol)]
         parts.append(
             {
@@ -322,6 +343,8 @@ def sentence(rows: pd.DataFrame, measure: Measure) -> str:
         return "No model has a median here: too few runs came to their end."
     reference = rows.loc[rows.model == "real", "median"]
     ordered = best_first(models["median"].to_numpy(), measure, reference.iloc[0] if len(reference) else np.nan)
+    if np.isnan(ordered[0]):
+        return "No ranking: the nearest to real images is best here, and they have no value."
     best, last = (figures.title(models.loc[models["median"] == value, "model"].iloc[0]) for value in (ordered[0], ordered[-1]))
     text = f"By the median over its configurations {best} is best here ({ordered[0]:.3g}) and {last} is last ({ordered[-1]:.3g})"
     if len(models) == 1:
@@ -338,22 +361,25 @@ def sentence(rows: pd.DataFrame, measure: Measure) -> str:
         text += f"; {figures.title(row.model)} has no median: {row.without_value} of its {ended} runs have no value"
     fewest, most = int(models.n.min()), int(models.n.max())
     runs = f"{fewest}" if fewest == most else f"{fewest} to {most}"
-    return f"{text}. Each box holds {runs} runs: a sweep over hyperparameters, not repeated seeds."
+    return f"{text}. Each box holds {runs} run{'s' * (most > 1)}: a sweep over hyperparameters, not repeated seeds."
 
 
-def _curves(records: pd.DataFrame, report: Path) -> list[dict[str, str]]:
-    """Learning curves of the in-training critics (the paper's figure 13)."""
-    points = records[records.metric.str.startswith("critic_curve/") & records.value.notna()]
-    if points.empty:
-        return []
-    figures.save(figures.critic_curves(points), report / "figures" / "critic_curves")
-    return [{"image": _embed(report / "figures" / "critic_curves.png")}]
+def _curves(records: pd.DataFrame, runs: pd.DataFrame, report: Path) -> list[dict[str, str]]:
+    """Learning curves of the in-training critics (the paper's figure 13) of finished runs, one figure a protocol."""
+    done = runs.loc[runs.status == "done", "run"]
+    points = records[records.metric.str.startswith("critic_curve/") & records.value.notna() & records.run.isin(done)]
+    found = []
+    for number, (_, mine) in enumerate(points.groupby("protocol_id", sort=False)):
+        name = "critic_curves" + (f"_{number + 1}" if number else "")
+        figures.save(figures.critic_curves(mine), report / "figures" / name)
+        found.append({"image": _embed(report / "figures" / f"{name}.png")})
+    return found
 
 
-def _galleries(folder: Path, final: pd.DataFrame) -> list[dict[str, str]]:
+def _galleries(folder: Path, main: pd.DataFrame) -> list[dict[str, str]]:
     """Samples and reconstructions of each model's best run by the post-hoc critic."""
     galleries = []
-    values = final[(final.metric == "critic") & final.value.notna()]
+    values = main[main.metric == "critic"]
     order = {name: number for number, name in enumerate([*ALIASES])}
     for model in sorted(values.model.unique(), key=lambda name: (name in REFERENCES, order.get(name, len(order)), name)):
         best = values[values.model == model].sort_values("value", ascending=False, kind="stable").iloc[0]
@@ -364,12 +390,14 @@ def _galleries(folder: Path, final: pd.DataFrame) -> list[dict[str, str]]:
     return galleries
 
 
-def _run_rows(runs: pd.DataFrame, final: pd.DataFrame) -> list[dict[str, Any]]:
-    table = final.pivot_table(index="run", columns="metric", values="value", aggfunc="first")
+def _run_rows(runs: pd.DataFrame, main: pd.DataFrame) -> list[dict[str, Any]]:
+    """All runs with their values, each metric by its main protocol."""
     rows = []
     for run in runs.to_dict("records"):
-        values = table.loc[run["run"]].dropna().to_dict() if run["run"] in table.index else {}
-        rows.append({**run, "values": values})
+        mine = main[main.run == run["run"]].set_index("metric")
+        values = mine.value.to_dict()
+        intervals = {metric: f"95 %: {row.low:.4g} to {row.high:.4g}" for metric, row in mine.dropna(subset=["low"]).iterrows()}
+        rows.append({**run, "values": values, "intervals": intervals})
     return rows
 
 
@@ -379,7 +407,7 @@ def _embed(picture: Path) -> str:
 
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(loader=jinja2.PackageLoader("benchmark"), autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters["number"] = lambda value: "–" if value is None or value != value else f"{value:.4g}"
+    environment.filters["number"] = lambda value: f"{value:.4g}" if isinstance(value, (int, float)) and value == value else "–"
     environment.filters["title"] = figures.title
     environment.filters["settings"] = lambda values: ", ".join(
         f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in values.items()

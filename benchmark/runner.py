@@ -76,14 +76,13 @@ def run_study(study: Study, results: Path, workers: int, device: str) -> Counter
     with _claimed(folder):
         left_over = _save(study, folder)
         dataset = open_dataset(study.dataset, study.fingerprint)
-        ended = [run for run in study.runs if _status(folder, run) in ("done", "diverged")]
-        unmeasured = _unmeasured(ended, folder, dataset)
-        pending = [*unmeasured, *(run for run in study.runs if run not in ended)]
+        unmeasured = _unmeasured(study.runs, folder, dataset, device)
+        pending = [*unmeasured, *(run for run in study.runs if _status(folder, run) not in ("done", "diverged"))]
         if pending:
             _work(pending, folder, workers, device)
         counts = Counter(_status(folder, run) for run in study.runs)
         counts.update(found=len(study.runs) - len(pending), left_over=left_over)
-        counts.update(unmeasured=len(_unmeasured(unmeasured, folder, dataset)))
+        counts.update(unmeasured=len(_unmeasured(pending, folder, dataset, device)))
     return counts
 
 
@@ -102,31 +101,32 @@ def measure_study(folder: Path, evaluation: Evaluation, workers: int, device: st
     Raises:
         UserError: if there is no such study, or another process works in it.
     """
-    content = read_json(folder / "study.json")
     with _claimed(folder):
+        content = read_json(folder / "study.json")
         paths = [folder / "runs" / name / "run.json" for name in content["runs"]]
         runs = [Run.from_json(read_json(path), path) for path in paths if path.exists()]
         runs = [replace(run, settings=replace(run.settings, evaluation=evaluation)) for run in runs]
         dataset = open_dataset(content["dataset"], content["fingerprint"])
-        pending = _unmeasured(runs, folder, dataset)
+        pending = _unmeasured(runs, folder, dataset, device)
         if pending:
             content["settings"]["evaluation"] = asdict(evaluation)
             write_json(folder / "study.json", content)
             _work(pending, folder, workers, device)
-        left = len(_unmeasured(pending, folder, dataset))
+        left = len(_unmeasured(pending, folder, dataset, device))
     return Counter(measured=len(pending) - left, unmeasured=left)
 
 
-def _unmeasured(runs: Sequence[Run], folder: Path, dataset: Dataset) -> list[Run]:
+def _unmeasured(runs: Sequence[Run], folder: Path, dataset: Dataset, device: str) -> list[Run]:
     """Those of finished runs that lack a measurement by today's protocol."""
-    return [
-        run
-        for run in runs
-        if _status(folder, run) == "done"
-        and lacking(
-            RecordFile(folder / "runs" / run.id / "records.jsonl").read(), scope_of(run, dataset), run.settings.iterations
-        )
-    ]
+    return [run for run in runs if _status(folder, run) == "done" and _lacks(run, folder, dataset, device)]
+
+
+def _lacks(run: Run, folder: Path, dataset: Dataset, device: str) -> bool:
+    try:
+        scope = scope_of(run, dataset, device)
+    except UserError:  # its model cannot be imported: its worker will say so, and the others are measured
+        return True
+    return bool(lacking(RecordFile(folder / "runs" / run.id / "records.jsonl").read(), scope, run.settings.iterations))
 
 
 @contextmanager
@@ -247,12 +247,11 @@ def _end(worker: _Worker, folder: Path) -> str:
     worker.process.join()
     worker.pipe.close()
     run_folder = folder / "runs" / worker.run.id
-    if not (run_folder / "status.json").exists():
-        code = worker.process.exitcode
+    status_file, code = run_folder / "status.json", worker.process.exitcode
+    if code or not status_file.exists():
         reason = f"killed by signal {signal.Signals(-code).name}" if code and code < 0 else f"exit code {code}"
-        write_json(
-            run_folder / "status.json", {"status": "failed", "reason": f"its process ended early: {reason}", "seconds": {}}
-        )
+        before = read_json(status_file) if status_file.exists() else {"status": "failed", "seconds": {}}
+        write_json(status_file, {**before, "reason": f"its process ended early: {reason}"})
     return _status(folder, worker.run)
 
 

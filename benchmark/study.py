@@ -24,6 +24,7 @@ from benchmark.models import (
     short_name,
 )
 from benchmark.randomness import derive_seed
+from benchmark.records import read_json
 
 REFERENCES = ("real", "noise")
 """The sanity rows: the train split plays the generator (the ceiling), uniform noise plays it (the floor)."""
@@ -68,11 +69,10 @@ class Evaluation:
     cifar10: Evaluator = Evaluator()
 
     def __post_init__(self) -> None:
+        least = max(2 * self.score_splits, 4)  # as many as the nearest neighbours of precision and recall take
         for name in ("inception_samples", "cifar10_samples"):
-            if 0 < getattr(self, name) < 2 * self.score_splits:
-                raise UserError(
-                    f"{name} is {getattr(self, name)}: {self.score_splits} splits need at least {2 * self.score_splits} samples"
-                )
+            if 0 < getattr(self, name) < least:
+                raise UserError(f"{name} is {getattr(self, name)}: {self.score_splits} splits need at least {least} samples")
 
 
 @dataclass(frozen=True)
@@ -291,6 +291,19 @@ def resolve(
         models=counts,
         runs=(*references, *interleaved),
     )
+
+
+def inherited_evaluation(study: Study, folder: Path, given: Mapping[str, Any]) -> Evaluation:
+    """How a study is to be measured: as it was before where it is there already, but for the values that are given now."""
+    path = folder / "study.json"
+    if not path.exists():
+        return study.settings.evaluation
+    try:
+        before = Settings.from_json(read_json(path)["settings"]).evaluation
+    except (KeyError, TypeError):
+        raise UserError(f"{path} is no study of this version of the benchmark; name this one with STUDY=…") from None
+    changed = {name: value for name, value in given.items() if value is not None and name in Evaluation.__dataclass_fields__}
+    return replace(before, **changed)
 
 
 def _grid(model: type, name: str, dataset: Dataset, settings: Settings) -> list[dict[str, Any]]:

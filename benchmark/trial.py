@@ -6,7 +6,7 @@ import logging
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from benchmark.errors import Diverged
 from benchmark.evaluation import evaluate, lacking, reference_subject, subject_of
 from benchmark.gan_module import Chunk, GANModule
 from benchmark.generators import generator_of, training_generator
-from benchmark.measurements import MEASUREMENTS, Scope, Subject
+from benchmark.measurements import MEASUREMENTS, Measurement, Scope, Subject
 from benchmark.models import import_model
 from benchmark.records import RecordFile, Row, read_json, write_atomically, write_json
 from benchmark.study import Run
@@ -70,22 +70,23 @@ def run_trial(folder: Path, device: str, progress: Progress) -> str:
     return status["status"]
 
 
-def scope_of(run: Run, dataset: Dataset) -> Scope:
+def scope_of(run: Run, dataset: Dataset, device: str) -> Scope:
     """What is known of a run before anything of it is computed."""
     autoencoding = not run.is_reference and all(hasattr(import_model(run.path), name) for name in ("encode", "reconstruct"))
-    return Scope(dataset, run.settings, run.model if run.is_reference else "", autoencoding)
+    return Scope(dataset, run.settings, run.model if run.is_reference else "", autoencoding, device)
 
 
 def _model_trial(
     folder: Path, run: Run, dataset: Dataset, device: torch.device, progress: Progress, seconds: dict[str, float]
 ) -> None:
-    settings, records, scope = run.settings, RecordFile(folder / "records.jsonl"), scope_of(run, dataset)
+    settings, records, scope = run.settings, RecordFile(folder / "records.jsonl"), scope_of(run, dataset, device.type)
     checkpoint = folder / "checkpoint.ckpt"
     module = build(run).to(device)
     with _timed(seconds, "evaluation"):
         if not checkpoint.exists():
             records.path.unlink(missing_ok=True)
-            records.append(evaluate(subject_of(module, scope, device), 0, [some for some in MEASUREMENTS if some.at_start]))
+            subject = replace(subject_of(module, scope, device), folder=folder)
+            _record(records, subject, 0, [some for some in MEASUREMENTS if some.at_start])
     critic = InTrainingCritic(dataset, run, records, device, seconds)
     recorder = Recorder(records, settings.iterations, progress)
     keeper = CheckpointKeeper(checkpoint, settings.iterations)
@@ -98,7 +99,7 @@ def _model_trial(
     with _timed(seconds, "evaluation"):
         subject = replace(subject_of(module, scope, device), folder=folder)
         records.append(_in_training(critic.companion, subject, module.iteration))
-        records.append(evaluate(subject, module.iteration))
+        _record(records, subject, module.iteration)
         pictures.save_samples(subject.sampler, folder / "samples.png", device)
         if subject.autoencoder is not None:
             pictures.save_reconstructions(subject.autoencoder, dataset["test"], folder / "reconstructions.png", device)
@@ -110,13 +111,13 @@ def _reference_trial(
     """Measure a sanity row as a model is measured, with the same budgets."""
     settings, records = run.settings, RecordFile(folder / "records.jsonl")
     records.path.unlink(missing_ok=True)
-    subject = reference_subject(run.model, scope_of(run, dataset), device)
+    subject = replace(reference_subject(run.model, scope_of(run, dataset, device.type), device), folder=folder)
     with _timed(seconds, "evaluation"):
         companion = in_training_companion(dataset, run, device)
         companion.advance(subject.sampler, companion.critic.budget)
         progress(settings.iterations // 2)
         records.append(_in_training(companion, subject, settings.iterations))
-        records.append(evaluate(subject, settings.iterations))
+        _record(records, subject, settings.iterations)
         pictures.save_samples(subject.sampler, folder / "samples.png", device)
 
 
@@ -124,15 +125,22 @@ def _more_measurements(
     folder: Path, run: Run, dataset: Dataset, device: torch.device, progress: Progress, seconds: dict[str, float]
 ) -> None:
     """Take the measurements that a finished run lacks, from its kept weights."""
-    records, scope = RecordFile(folder / "records.jsonl"), scope_of(run, dataset)
+    records, scope = RecordFile(folder / "records.jsonl"), scope_of(run, dataset, device.type)
     if run.is_reference:
         subject = reference_subject(run.model, scope, device)
     else:
-        subject = replace(subject_of(restore(folder)[1].to(device), scope, device), folder=folder)
-    for measurement in lacking(records.read(), scope, run.settings.iterations):
-        with _timed(seconds, "evaluation"):
-            records.append(evaluate(subject, run.settings.iterations, [measurement]))
+        subject = subject_of(restore(folder)[1].to(device), scope, device)
+    with _timed(seconds, "evaluation"):
+        missing = lacking(records.read(), scope, run.settings.iterations)
+        _record(records, replace(subject, folder=folder), run.settings.iterations, missing)
     progress(run.settings.iterations)
+
+
+def _record(records: RecordFile, subject: Subject, iteration: int, measurements: Iterable[Measurement] = MEASUREMENTS) -> None:
+    """Write down each measurement when it is taken; what is there already is not written again."""
+    for rows in evaluate(subject, iteration, measurements):
+        there = {(row.iteration, row.metric, row.protocol_id) for row in records.read() if row.value is not None}
+        records.append(row for row in rows if (row.iteration, row.metric, row.protocol_id) not in there)
 
 
 def _in_training(companion: CompanionCritic, subject: Subject, iteration: int) -> list[Row]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from metrics.classifier_score import InceptionScore, inception_score
     from metrics.codes import PriorMatch, code_match
-    from metrics.critic_score import CriticScore
+    from metrics.critic import CriticNotReady, CriticScore, WassersteinCritic
     from metrics.frechet import FrechetDistance, frechet_distance, moments
     from metrics.inception import InceptionNetwork
     from metrics.kernel import KernelDistance, kernel_distance
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from metrics.modes import ModeCoverage, mode_coverage
     from metrics.reconstruction import ReconstructionError, reconstruction_errors
     from metrics.similarity import SampleDiversity, ms_ssim, sample_diversity
-    from metrics.wasserstein import CriticNotReady, WassersteinCritic, gradient_penalty
+    from metrics.wasserstein import gradient_penalty
 
 __all__ = [
     "CriticNotReady",
@@ -46,7 +46,7 @@ __all__ = [
 _HOMES = {
     "classifier_score": ("InceptionScore", "inception_score"),
     "codes": ("PriorMatch", "code_match"),
-    "critic_score": ("CriticScore",),
+    "critic": ("CriticNotReady", "CriticScore", "WassersteinCritic"),
     "frechet": ("FrechetDistance", "frechet_distance", "moments"),
     "inception": ("InceptionNetwork",),
     "kernel": ("KernelDistance", "kernel_distance"),
@@ -54,7 +54,7 @@ _HOMES = {
     "modes": ("ModeCoverage", "mode_coverage"),
     "reconstruction": ("ReconstructionError", "reconstruction_errors"),
     "similarity": ("SampleDiversity", "ms_ssim", "sample_diversity"),
-    "wasserstein": ("CriticNotReady", "WassersteinCritic", "gradient_penalty"),
+    "wasserstein": ("gradient_penalty",),
 }
 
 

@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,9 @@ WIDTHS = ("64", "192", "768", "2048")
 )
 @click.option("--samples", type=click.IntRange(2), help="Use so many images of each folder, at random.  [default: all]")
 @click.option("--size", type=click.IntRange(16), help="Bring images to this side: centre square, antialiased.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the order in which images are taken.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Of the order in which images are taken."
+)
 @click.option("--device", default="cpu", show_default=True, help="Where the networks run: cpu or cuda.")
 @click.option(
     "--json",
@@ -54,7 +57,7 @@ WIDTHS = ("64", "192", "768", "2048")
     help="Write JSON here; - for the screen.",
 )
 def main(folder: Path, reference: Path, json_file: Path | None, **how: Any) -> None:
-    r"""Measure the images in FOLDER against those in another folder.
+    """Measure the images in FOLDER against those in another folder.
 
     \b
     sample_diversity                  1 - MS-SSIM of pairs, in groups of 64; best nearest to the reference's
@@ -63,12 +66,13 @@ def main(folder: Path, reference: Path, json_file: Path | None, **how: Any) -> N
     cifar10_inception_score           32x32 images, with --cifar10-weights
     mode_kl, modes_covered, ...       28x28 images: stacked MNIST digits
 
-    The value of a metric stands with its 95 % interval over redrawing the images, and the reference's own value where it has one.
-    A metric that cannot be had says why. The protocol's hash names everything that decides about the numbers.
-    """
+    A value stands with its 95 % interval over redrawing the images (the reference held fixed; recall's: the reference redrawn),
+    and with the reference's own value where it has one. A metric that cannot be had says why. Its protocol's hash names all that
+    decides about the number, the reference included: values of other protocols do not compare with it.
+    """  # noqa: D301 - the mark is click's, for lines that stay as they are
     from metrics.folders import read_folder
 
-    _check_device(how["device"])
+    _check(json_file, how["device"])
     samples, real = (
         read_folder(path, how["size"], how["samples"], how["seed"], lambda files: _progress(files, "reading"))
         for path in (folder, reference)
@@ -78,116 +82,137 @@ def main(folder: Path, reference: Path, json_file: Path | None, **how: Any) -> N
         raise click.UsageError(
             f"{folder} has images of {sizes[0]}, {reference} of {sizes[1]}: bring both to one size with --size"
         )
-    protocol = _protocol(samples, real, how)
-    identity = hashlib.sha256(json.dumps(protocol, sort_keys=True).encode()).hexdigest()[:12]
-    result = {
-        "folder": str(folder),
-        "reference": str(reference),
-        "protocol_id": identity,
-        "protocol": protocol,
-        "metrics": list(_rows(samples, real, how)),
-    }
-    text = json.dumps(result, indent=2, ensure_ascii=False)
+    if how["samples"] and min(len(samples), len(real)) < how["samples"]:
+        click.echo(f"note: of {how['samples']} images asked for there are {len(samples)} and {len(real)}", err=True)
+    rows = list(_rows(samples, real, how))
+    text = json.dumps({"folder": str(folder), "reference": str(reference), "metrics": rows}, indent=2)
+    click.echo(text if str(json_file) == "-" else _table(rows))
     if json_file is not None and str(json_file) != "-":
         _write(json_file, text)
-    click.echo(text if str(json_file) == "-" else _table(result))
 
 
 def _rows(samples: Any, real: Any, how: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """One dictionary a metric."""
+    """One dictionary a metric, with the protocol that it was measured by; a metric that cannot be had has the reason."""
     from metrics.values import GOALS
+    from metrics.weights import WeightsError
 
-    for measure in (_diversity_rows, _inception_rows, _cifar10_rows, _mode_rows):
-        yield from ({**row, "goal": GOALS[row["metric"]]} for row in measure(samples, real, how))
+    common = {
+        "samples": len(samples),
+        "reference": hashlib.sha256(real.numpy().tobytes()).hexdigest()[:12],
+        "reference_images": len(real),
+        "image_shape": list(samples.shape[1:]),
+        **{name: how[name] for name in ("size", "seed", "device")},
+        **{package: version(package) for package in ("alphagan-benchmark", "torch", "pillow")},
+    }
+    for metrics, measure in MEASURES.items():
+        protocol: dict[str, Any] = {}
+        found: dict[str, dict[str, Any]] = {}
+        reason = ""
+        try:
+            protocol, values = measure(samples, real, how)
+            found = {value.pop("metric"): value for value in values}
+        except (WeightsError, click.ClickException):
+            raise
+        except (NotAvailable, ValueError) as error:
+            reason = str(error)
+        protocol = {**common, **protocol}
+        identity = hashlib.sha256(json.dumps(protocol, sort_keys=True).encode()).hexdigest()[:12]
+        for name in metrics:
+            absent = {"value": None, "not_available": reason or "the weights that were given have no finite logits"}
+            yield {"metric": name, "goal": GOALS[name], **found.get(name, absent), "protocol_id": identity, "protocol": protocol}
 
 
-def _diversity_rows(samples: Any, real: Any, _: dict[str, Any]) -> Iterator[dict[str, Any]]:
+class NotAvailable(Exception):
+    """Why a metric cannot be had."""
+
+
+Measured = tuple[dict[str, Any], Iterable[dict[str, Any]]]
+"""What decides about the numbers beside the images, and the values."""
+
+
+def _diversity(samples: Any, real: Any, _: dict[str, Any]) -> Measured:
     from metrics.images import as_images
     from metrics.values import GROUP, diversity_value
 
     n = min(len(samples), len(real), MOST_GROUPS * GROUP)
     if n < GROUP:
-        yield {"metric": "sample_diversity", "value": None, "not_available": f"it takes {GROUP} images on either side"}
-        return
+        raise NotAvailable(f"it takes {GROUP} images on either side")
     value, own = (diversity_value(as_images(some[:n])) for some in (samples, real))
-    yield {**value._asdict(), "reference": own.value}
+    return {"group": GROUP, "groups": n // GROUP}, [{**value._asdict(), "reference": own.value}]
 
 
-def _inception_rows(samples: Any, real: Any, how: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _inception(samples: Any, real: Any, how: dict[str, Any]) -> Measured:
     from metrics.inception import InceptionNetwork, cached_output
-    from metrics.values import inception_values
+    from metrics.values import KID_SEED, KID_SUBSETS, MANIFOLD, NEIGHBOURS, inception_values, kid_subset, score_value
 
-    names = ("inception_score", "fid", "kid", "precision", "recall")
     if how["inception_weights"] is None:
-        yield from ({"metric": name, "value": None, "not_available": "no --inception-weights"} for name in names)
-        return
+        raise NotAvailable("no --inception-weights")
+    least = max(NEIGHBOURS + 1, how["splits"], 2)
+    if min(len(samples), len(real)) < least:
+        raise NotAvailable(f"it takes at least {least} images on either side, with --splits {how['splits']}")
     network = InceptionNetwork.load(how["inception_weights"], None, int(how["inception_width"]), how["device"])
     content = f"{hashlib.sha256(real.numpy().tobytes()).hexdigest()} {tuple(real.shape)}"
     known = cached_output(_cache(), network, content, _batches(real, "reference"))
     fake = network.over(_batches(samples, "samples"))
-    values = {value.metric: value._asdict() for value in inception_values(fake, known, how["splits"])}
-    reason = {"value": None, "not_available": "the weights that were given have no finite logits"}
-    yield from (values.get(name, {"metric": name, **reason}) for name in names)
+    values = [value._asdict() for value in inception_values(fake, known, how["splits"])]
+    if known.logits is not None:
+        values[0]["reference"] = score_value("inception_score", known.logits, how["splits"]).value
+    protocol = {
+        "weights": network.sha256[:12],
+        "features": network.width,
+        "splits": how["splits"],
+        "resize": "bilinear to 299, as TensorFlow 1",
+        "kid_subsets": KID_SUBSETS,
+        "kid_subset": kid_subset(len(samples), len(real)),
+        "kid_seed": KID_SEED,
+        "neighbours": NEIGHBOURS,
+        "manifold": MANIFOLD,
+        "torch-fidelity": version("torch-fidelity"),
+    }
+    return protocol, values
 
 
-def _cifar10_rows(samples: Any, real: Any, how: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _cifar10(samples: Any, real: Any, how: dict[str, Any]) -> Measured:
     from metrics.cifar import classify, load_cifar10_classifier
     from metrics.values import score_value
 
-    if how["cifar10_weights"] is None or tuple(samples.shape[2:]) != (32, 32):
-        return
-    classifier = load_cifar10_classifier(how["cifar10_weights"])[0].to(how["device"])
-    own, value = (score_value("cifar10_inception_score", classify(classifier, some), how["splits"]) for some in (real, samples))
-    yield {**value._asdict(), "reference": own.value}
+    if how["cifar10_weights"] is None:
+        raise NotAvailable("no --cifar10-weights")
+    if tuple(samples.shape[2:]) != (32, 32):
+        raise NotAvailable("it is of 32x32 images only")
+    classifier, digest = load_cifar10_classifier(how["cifar10_weights"])
+    classifier.to(how["device"])
+    name = "cifar10_inception_score"
+    own, value = (score_value(name, classify(classifier, some), how["splits"]) for some in (real, samples))
+    return {"weights": digest[:12], "splits": how["splits"]}, [{**value._asdict(), "reference": own.value}]
 
 
-def _mode_rows(samples: Any, real: Any, how: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _modes(samples: Any, real: Any, how: dict[str, Any]) -> Measured:
     import torch
 
-    from metrics.digits import load_digit_classifier, read_digits
+    from metrics.digits import RECOGNISED_AT, SHA256, load_digit_classifier, read_digits
     from metrics.images import as_images
     from metrics.values import mode_values
 
     if tuple(samples.shape[2:]) != (28, 28):
-        return
+        raise NotAvailable("it is of 28x28 images only, with a digit in each channel")
+    if (real == real[:, :1]).all():
+        raise NotAvailable("the reference's channels are all equal: these are no stacked digits")
     classifier, found = load_digit_classifier().to(how["device"]), []
     for pixels in (samples, real):
         read = [read_digits(classifier, as_images(some.to(how["device"]))) for some in pixels.split(500)]
         modes, recognised = (torch.cat([getattr(some, name) for some in read]).cpu() for name in ("modes", "recognised"))
         found.append(list(mode_values(modes, recognised)))
-    for value, own in zip(*found, strict=True):
-        yield {**value._asdict(), "reference": own.value}
+    values = [{**value._asdict(), "reference": own.value} for value, own in zip(*found, strict=True)]
+    return {"classifier": SHA256[:12], "recognised_at": RECOGNISED_AT}, values
 
 
-def _protocol(samples: Any, real: Any, how: dict[str, Any]) -> dict[str, Any]:
-    """Everything that decides about the numbers, beside the images."""
-    from metrics.digits import SHA256
-    from metrics.values import GROUP, KID_SUBSET, MANIFOLD, NEIGHBOURS
-
-    weights = {name: _digest(how[name]) for name in ("inception_weights", "cifar10_weights")}
-    return {
-        **weights,
-        "digit_weights": SHA256[:12],
-        "inception_width": int(how["inception_width"]),
-        "splits": how["splits"],
-        "samples": len(samples),
-        "reference_images": len(real),
-        "image_shape": list(samples.shape[1:]),
-        "size": how["size"],
-        "seed": how["seed"],
-        "diversity_group": GROUP,
-        "diversity_groups": MOST_GROUPS,
-        "kid_subset": KID_SUBSET,
-        "neighbours": NEIGHBOURS,
-        "manifold": MANIFOLD,
-        **{package: version(package) for package in ("torch", "torch-fidelity", "pillow")},
-    }
-
-
-def _digest(path: Path | None) -> str | None:
-    from metrics.weights import read_weights
-
-    return None if path is None else read_weights(path).sha256[:12]
+MEASURES: dict[tuple[str, ...], Callable[[Any, Any, dict[str, Any]], Measured]] = {
+    ("sample_diversity",): _diversity,
+    ("inception_score", "fid", "kid", "precision", "recall"): _inception,
+    ("cifar10_inception_score",): _cifar10,
+    ("mode_kl", "modes_covered", "recognised_share", "recognised_modes"): _modes,
+}
 
 
 def _batches(pixels: Any, name: str) -> Iterator[Any]:
@@ -208,35 +233,38 @@ def _cache() -> Path:
     return Path(os.environ.get("ALPHAGAN_CACHE") or platformdirs.user_cache_dir("alphagan-benchmark")) / "features"
 
 
-def _check_device(name: str) -> None:
+def _check(json_file: Path | None, device: str) -> None:
+    """What would otherwise only be found out at the end."""
+    if json_file is not None and not os.access(json_file.parent, os.W_OK):
+        raise click.UsageError(f"cannot write {json_file}: {json_file.parent} is no folder that can be written")
+    if device not in ("cpu", "cuda"):
+        raise click.UsageError(f"--device is cpu or cuda, not {device}")
     import torch
 
-    if name not in ("cpu", "cuda"):
-        raise click.UsageError(f"--device is cpu or cuda, not {name}")
-    if name == "cuda" and not torch.cuda.is_available():
+    if device == "cuda" and not torch.cuda.is_available():
         raise click.UsageError("--device cuda, but torch sees no GPU here")
 
 
 def _write(path: Path, text: str) -> None:
-    try:
-        part = path.with_name(f".{path.name}.part")
-        part.write_text(text + "\n")
-        part.replace(path)
-    except OSError as error:
-        raise click.UsageError(f"cannot write {path}: {error.strerror or error}") from None
+    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(handle, "w") as file:
+        file.write(text + "\n")
+    Path(part).chmod(0o644)
+    Path(part).replace(path)
 
 
-def _table(result: dict[str, Any]) -> str:
-    arrows = {"maximize": "higher", "minimize": "lower", "match": "nearest to the reference"}
-    lines = [f"{'metric':<26}{'value':>12}{'95 % interval':>26}{'n':>8}{'reference':>12}  better"]
-    for row in result["metrics"]:
+def _table(rows: list[dict[str, Any]]) -> str:
+    arrows = {"maximize": "higher", "minimize": "lower", "match": "near the reference"}
+    lines = [f"{'metric':<24}{'value':>12}{'95 % interval':>26}{'n':>8}{'reference':>12}  {'better':<20}protocol"]
+    for row in rows:
         if row["value"] is None:
-            lines.append(f"{row['metric']:<26}{'–':>12}  not available: {row['not_available']}")
+            lines.append(f"{row['metric']:<24}{'–':>12}  not available: {row['not_available']}")
             continue
         interval = "" if row["low"] is None else f"{row['low']:.5g} to {row['high']:.5g}"
         own = "" if row.get("reference") is None else f"{row['reference']:.5g}"
-        lines.append(f"{row['metric']:<26}{row['value']:>12.5g}{interval:>26}{row['n']:>8}{own:>12}  {arrows[row['goal']]}")
-    return "\n".join([*lines, f"protocol {result['protocol_id']}; values of other protocols do not compare with these"])
+        better = f"  {arrows[row['goal']]:<20}{row['protocol_id']}"
+        lines.append(f"{row['metric']:<24}{row['value']:>12.5g}{interval:>26}{row['n']:>8}{own:>12}{better}")
+    return "\n".join(lines)
 
 
 def run(words: Sequence[str] | None = None) -> None:
@@ -247,7 +275,7 @@ def run(words: Sequence[str] | None = None) -> None:
     """
     try:
         main.main(words, standalone_mode=False)
-    except (click.ClickException, ValueError) as error:
+    except (click.ClickException, ValueError, OSError) as error:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
         click.echo("error: " + " ".join(message.split()), err=True)
         sys.exit(2)

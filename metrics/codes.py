@@ -22,9 +22,11 @@ class CodeMatch:
     """
 
     mean: float
-    """Root mean square, over dimensions, of the mean code's distance from the prior's mean; 1 / sqrt(n) for prior draws."""
+    """Root mean square, over dimensions, of the mean code's distance from the prior's mean; sqrt(1/n + 1/m) for n prior draws
+    against m others."""
     correlation: float
-    """Root mean square of the correlations between different dimensions, in [0, 1]; 1 / sqrt(n) for prior draws."""
+    """Root mean square of the correlations between different dimensions, in [0, 1]; 1 / sqrt(n) for prior draws. Blind to scale:
+    0 for codes that are all equal, too."""
     distance: float
     """Fréchet distance between the Gaussians fitted to codes and prior draws, divided by the number of dimensions."""
 
@@ -38,6 +40,8 @@ def code_match(codes: Moments, prior: Moments) -> CodeMatch:
     d = len(prior.mean)
     check_dimensions("codes", len(codes.mean), d)
     scale = prior.covariance.diagonal().mean().sqrt()
+    if scale == 0:
+        raise ValueError("the prior's draws are all equal")
     spread = codes.covariance.diagonal().sqrt().clamp_min(torch.finfo(torch.float64).tiny)
     correlation = codes.covariance / spread[:, None] / spread
     off_diagonal = correlation[~torch.eye(d, dtype=torch.bool)]

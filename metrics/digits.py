@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from metrics.checks import check_images
 from metrics.weights import load_into, read_weights
 
 WEIGHTS = Path(__file__).parent / "weights" / "digits.pt"
@@ -60,9 +61,10 @@ def read_digits(classifier: nn.Module, images: Tensor) -> Digits:
     """Read stacked digits (n, 3, 28, 28) in [-1, 1], one digit a channel.
 
     Raises:
-        ValueError: for images of another shape.
+        ValueError: for images of another shape, range or type.
     """
-    if images.ndim != 4 or images.shape[1:] != (3, 28, 28):
+    check_images(images)
+    if images.shape[1:] != (3, 28, 28):
         raise ValueError(f"stacked digits are (n, 3, 28, 28), not {tuple(images.shape)}")
     probability, digit = classifier(images.reshape(-1, 1, 28, 28)).softmax(1).max(1)
     digits = digit.reshape(-1, 3)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from torch import Tensor
 
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
@@ -34,14 +36,16 @@ def read_folder(
         progress: wraps the iterator over files, for a progress bar.
 
     Returns:
-        (n, 3, h, w) uint8; grey images have three equal channels, transparency is dropped.
+        (n, 3, h, w) uint8, turned as their EXIF data says; grey images have three equal channels, transparency is dropped,
+        of several frames the first is read.
 
     Raises:
-        FolderError: for a folder without images, a damaged one, or images of several sizes without `size`.
+        FolderError: for a folder without images, a damaged one, one of more than 8 bits, or several sizes without `size`.
     """
     if not folder.is_dir():
         raise FolderError(f"there is no folder {folder}")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+    found = (Path(inside) / name for inside, _, names in os.walk(folder, followlinks=True) for name in names)
+    files = sorted(path for path in found if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
     if not files:
         raise FolderError(f"{folder} holds no images ({', '.join(SUFFIXES)})")
     order = torch.randperm(len(files), generator=torch.Generator().manual_seed(seed))[:at_most].tolist()
@@ -62,9 +66,13 @@ def read_folder(
 def _read(path: Path, size: int | None) -> np.ndarray:
     try:
         with Image.open(path) as image:
-            picture = image.convert("RGB")
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError) as error:
+            mode, picture = image.mode, ImageOps.exif_transpose(image).convert("RGB")
+    except Exception as error:  # a damaged file breaks the decoders in many ways
         raise FolderError(f"{path} cannot be read as an image: {error}") from None
+    if mode not in MODES:
+        raise FolderError(
+            f"{path} has pixels of more than 8 bits ({mode}), which would be clipped: convert the images to 8 bits first"
+        )
     if size is not None:
         picture = ImageOps.fit(picture, (size, size), Image.Resampling.BICUBIC)
     return np.asarray(picture).transpose(2, 0, 1)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 
 def as_images(pixels: Tensor) -> Tensor:
-    """uint8 pixels (n, c, h, w) to float32 images in [-1, 1]."""
+    """uint8 pixels (n, c, h, w) to float32 images in [-1, 1].
+
+    Raises:
+        ValueError: for pixels of another type.
+    """
+    if pixels.dtype != torch.uint8:
+        raise ValueError(f"pixels are uint8, not {pixels.dtype}")
     return pixels.float().div_(127.5).sub_(1.0)
 
 

@@ -10,6 +10,7 @@ import hashlib
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import filelock
@@ -24,6 +25,8 @@ from metrics.weights import Weights, WeightsError, read_weights
 PUBLISHED = "6726825d"
 """The first digits of the published file's sha256, as its name tells them."""
 URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-{PUBLISHED}.pth"
+AT_ONCE = 50
+"""Images in a pass of the network: 500 take 8 GB and twice the time of each."""
 WIDTHS = (64, 192, 768, 2048)
 """Features that can be had. Published distances are of 2048; the others are of earlier layers, and other numbers."""
 
@@ -58,7 +61,9 @@ class InceptionNetwork:
         probe = torch.linspace(0, 255, 3 * 32 * 32).reshape(1, 3, 32, 32).byte().to(self.device)
         features, logits = self._network(probe)
         if not features.isfinite().all():
-            raise WeightsError(f"the Inception weights {self.sha256[:12]} give no finite features of width {width}")
+            raise WeightsError(
+                f"the Inception weights {self.sha256[:12]} give no finite features of width {width}; a file of the trunk has 768"
+            )
         self.has_logits = bool(logits.isfinite().all())
         if not self.has_logits:
             self._network.features_list = [str(width)]  # the pass then ends at the features
@@ -82,8 +87,9 @@ class InceptionNetwork:
             ValueError: for images of another range, type or number of channels.
         """
         check_images(images, channels=3)
-        output = self._network(as_pixels(images).to(self.device))
-        return InceptionOutput(output[0].cpu(), output[1].cpu() if self.has_logits else None)
+        parts = [self._network(as_pixels(some).to(self.device)) for some in images.split(AT_ONCE)]
+        features, *logits = (torch.cat([part.cpu() for part in output]) for output in zip(*parts, strict=True))
+        return InceptionOutput(features, logits[0] if logits else None)
 
     def over(self, batches: Iterable[Tensor]) -> InceptionOutput:
         """One pass over batches of images."""
@@ -113,14 +119,24 @@ def cached_output(folder: Path, network: InceptionNetwork, content: str, batches
         content: what tells these images from all others: a hash of their pixels.
         batches: the images; not looked at when the output is there.
     """
-    name = hashlib.sha256(f"{content} {network.sha256} {network.width} {torch.__version__}".encode()).hexdigest()[:24]
+    versions = f"{torch.__version__} {version('torch-fidelity')} {network.device.type}"
+    name = hashlib.sha256(f"{content} {network.sha256} {network.width} {versions}".encode()).hexdigest()[:24]
     path = folder / f"inception-{name}.pt"
     folder.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(path.with_suffix(".lock")):  # of two processes one computes, the other waits for it
-        if not path.exists():
-            output = network.over(batches)
-            part = path.with_suffix(".part")
-            torch.save({"features": output.features, "logits": output.logits}, part)
-            part.replace(path)
-    kept = torch.load(path, weights_only=True)
-    return InceptionOutput(kept["features"], kept["logits"])
+        if (kept := _kept(path)) is not None:
+            return kept
+        output = network.over(batches)
+        part = path.with_suffix(".part")
+        torch.save({"features": output.features, "logits": output.logits}, part)
+        part.replace(path)
+        return output
+
+
+def _kept(path: Path) -> InceptionOutput | None:
+    """The output in a file; None if there is none, or none that can be read: it is then computed anew."""
+    try:
+        content = torch.load(path, weights_only=True)
+        return InceptionOutput(content["features"], content["logits"])
+    except Exception:  # damaged files break the reader in many ways
+        return None

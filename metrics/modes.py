@@ -9,6 +9,7 @@ import math
 from typing import ClassVar
 
 import torch
+from scipy.stats import binom
 from torch import Tensor
 from torchmetrics import Metric
 
@@ -74,9 +75,15 @@ class ModeCoverage(Metric):
         self.counts += torch.bincount(modes.flatten().long(), minlength=len(self.counts))
 
     def compute(self) -> dict[str, Tensor]:
-        """Covered and kl of all samples so far."""
+        """Covered and kl of all samples so far.
+
+        Raises:
+            ValueError: without samples.
+        """
+        if not self.counts.any():
+            raise ValueError("mode coverage needs at least one sample")
         covered, kl = _coverage(self.counts)
-        return {"covered": torch.tensor(covered), "kl": torch.tensor(kl, dtype=torch.float64)}
+        return {"covered": self.counts.new_tensor(covered), "kl": self.counts.new_tensor(kl, dtype=torch.float64)}
 
 
 def kl_standard_error(modes: Tensor, n_modes: int = 1000) -> float:
@@ -91,13 +98,22 @@ def kl_standard_error(modes: Tensor, n_modes: int = 1000) -> float:
     return math.sqrt(max(0.0, variance.item()) / modes.numel())
 
 
-def covered_standard_error(modes: Tensor) -> float:
-    """Standard error of `mode_coverage`'s number of covered modes over redrawing the samples.
+SMOOTHING = 10
+"""Modes seen more often say next to nothing of those not seen; unsmoothed, their number's parity would decide."""
 
-    A mode of expected count c is missed with probability exp(-c), so the number has the variance sum_k exp(-c_k) (1 - exp(-c_k)):
-    as many modes as another sample of this size would add. Good and Toulmin (1956) estimate that without bias by the number of
-    modes seen once, less those seen twice, plus those seen three times, and so on. A little too large, since modes compete for
-    the same samples.
+
+def covered_standard_error(modes: Tensor) -> float:
+    """Standard error of `mode_coverage`'s number of covered modes over redrawing the n samples.
+
+    A mode of expected count c is missed with probability exp(-c), so the number has the variance sum_k exp(-c_k) (1 - exp(-c_k)),
+    as many modes as another n samples would add, less f_1^2 / n because modes compete for the same samples. Good and Toulmin
+    (1956) estimate the sum by f_1 - f_2 + f_3 - ..., f_c modes being seen c times; smoothed as by Efron and Thisted (1976).
     """
+    if modes.numel() == 0:
+        return 0.0
     _, counts = modes.unique(return_counts=True)
-    return math.sqrt(max(0, (counts % 2 * 2 - 1).sum().item()))
+    seen = torch.bincount(counts.clamp(max=SMOOTHING + 1).cpu(), minlength=SMOOTHING + 2).double()
+    times = torch.arange(1, SMOOTHING + 1)
+    weight = torch.from_numpy(binom.sf(times.numpy() - 1, SMOOTHING, 0.5))
+    added = ((times % 2 * 2 - 1) * weight * seen[1:-1]).sum().item()
+    return math.sqrt(max(0.0, added - seen[1].item() ** 2 / modes.numel()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ GROUP = 64
 """Images of which all pairs are compared for diversity."""
 KID_SUBSET = 1000
 """Features in a subset; fewer where there are fewer."""
+KID_SUBSETS, KID_SEED = 100, 2020
 NEIGHBOURS = 3
 MANIFOLD = 10_000
 """Images, at most, whose neighbours are looked for: that costs their number squared."""
@@ -59,9 +61,10 @@ class Value(NamedTuple):
     n: int | None = None
 
 
-def around(metric: str, value: float, standard_error: float, n: int) -> Value:
-    """A value with the interval of its standard error."""
-    return Value(metric, value, value - 1.96 * standard_error, value + 1.96 * standard_error, n)
+def around(metric: str, value: float, standard_error: float, n: int, least: float = -math.inf, most: float = math.inf) -> Value:
+    """A value with the interval of its standard error, inside the metric's range."""
+    half = 1.96 * standard_error
+    return Value(metric, value, max(least, value - half), min(most, value + half), n)
 
 
 def share(metric: str, hits: int, n: int) -> Value:
@@ -73,11 +76,12 @@ def share(metric: str, hits: int, n: int) -> Value:
 def mode_values(modes: Tensor, recognised: Tensor) -> Iterator[Value]:
     """What `read_digits` says of stacked digits: modes (n,) and whether their digits were recognised (n,), on the CPU."""
     covered, kl = mode_coverage(modes)
-    yield around("mode_kl", kl, kl_standard_error(modes), len(modes))
-    yield around("modes_covered", covered, covered_standard_error(modes), len(modes))
+    n, most = len(modes), min(len(modes), 1000)
+    yield around("mode_kl", kl, kl_standard_error(modes), n, least=0.0)
+    yield around("modes_covered", covered, covered_standard_error(modes), n, 1.0, most)
     yield share("recognised_share", int(recognised.sum()), len(modes))
     sure = modes[recognised]
-    yield around("recognised_modes", len(sure.unique()), covered_standard_error(sure), len(modes))
+    yield around("recognised_modes", len(sure.unique()), covered_standard_error(sure), n, 0.0, most)
 
 
 def diversity_value(images: Tensor, metric: str = "sample_diversity") -> Value:
@@ -99,17 +103,18 @@ def kid_subset(n: int, reference: int) -> int:
 def inception_values(fake: InceptionOutput, real: InceptionOutput, splits: int) -> Iterator[Value]:
     """Inception score, FID, KID, precision and recall from one output of the network for samples, and one for real images.
 
-    There is no Inception score where the network has no logits.
+    There is no Inception score where the network has no logits. Recall's interval is over redrawing the real images, the
+    others' over redrawing the samples.
     """
     n = len(fake.features)
     if fake.logits is not None:
         yield score_value("inception_score", fake.logits, splits)
     reference = moments(real.features)
     distance = frechet_distance(moments(fake.features), reference)
-    yield around("fid", distance, frechet_standard_error(fake.features, reference), n)
+    yield around("fid", distance, frechet_standard_error(fake.features, reference), n, least=0.0)
     subset = kid_subset(n, len(real.features))
-    distance, _ = kernel_distance(fake.features, real.features, subset_size=subset)
-    yield around("kid", distance, kernel_standard_error(fake.features, real.features, subset_size=subset), n)
+    distance, _ = kernel_distance(fake.features, real.features, KID_SUBSETS, subset, KID_SEED)
+    yield around("kid", distance, kernel_standard_error(fake.features, real.features, KID_SUBSETS, subset), n)
     near, known = fake.features[:MANIFOLD], real.features[:MANIFOLD]
     precision, recall = precision_recall(near, known, NEIGHBOURS)
     yield share("precision", round(precision * len(near)), len(near))

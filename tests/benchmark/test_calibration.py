@@ -92,4 +92,4 @@ def test_a_calibration_from_end_to_end(dataset, tmp_path):
     text = as_markdown(found, dataset, how)
     assert "| 8 of 10 classes dropped |" in text
     assert "*worse with every step of blur?*" in text
-    assert "2 critic steps" in text
+    assert "critics of 2 steps" in text

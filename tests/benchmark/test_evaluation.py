@@ -7,6 +7,7 @@ from torch import nn
 
 from alphagan import AlphaGAN
 from baselines import DCGAN
+from benchmark import evaluation
 from benchmark.critics import CompanionCritic
 from benchmark.datasets import load_dataset
 from benchmark.errors import Diverged
@@ -18,9 +19,19 @@ from benchmark.generators import (
     reference_sampler,
     training_generator,
 )
-from benchmark.measurements import MEASUREMENTS, NOISE_LEVELS, Scope, Subject
+from benchmark.measurements import (
+    MEASUREMENTS,
+    NOISE_LEVELS,
+    Diversity,
+    Measurement,
+    Modes,
+    PostHocCritic,
+    Scope,
+    Subject,
+)
 from benchmark.randomness import stream
 from benchmark.trial import InTrainingCritic, train
+from metrics.values import Value
 from tests.support import SETTINGS, SHAPE, iterate, make_run
 
 CPU = torch.device("cpu")
@@ -163,8 +174,13 @@ AUTOENCODING = [
 ]
 
 
-def scope(dataset, reference="", autoencoding=False, **evaluation) -> Scope:
-    how = replace(SETTINGS.evaluation, **evaluation)
+def measure(*arguments) -> list:
+    """All rows at once."""
+    return [row for rows in evaluate(*arguments) for row in rows]
+
+
+def scope(dataset, reference="", autoencoding=False, **how) -> Scope:
+    how = replace(SETTINGS.evaluation, **how)
     return Scope(dataset, replace(SETTINGS, evaluation=how), reference, autoencoding)
 
 
@@ -172,7 +188,7 @@ def scope(dataset, reference="", autoencoding=False, **evaluation) -> Scope:
 def test_rows_repeat_and_say_how_they_were_measured(model):
     dataset = load_dataset("colormnist-mini")
     subject = subject_of(small(model), scope(dataset, autoencoding=model is AlphaGAN), CPU)
-    first, second = (evaluate(subject, 3) for _ in range(2))
+    first, second = (measure(subject, 3) for _ in range(2))
     assert first == second
     expected = [*MODES, "critic", "critic_gap", "sample_diversity"]
     assert [row.metric for row in first] == expected + (AUTOENCODING if model is AlphaGAN else [])
@@ -183,7 +199,7 @@ def test_rows_repeat_and_say_how_they_were_measured(model):
 def test_a_finished_run_lacks_what_was_never_measured_so(tmp_path):
     dataset = load_dataset("colormnist-mini")
     plain = scope(dataset)
-    rows = evaluate(subject_of(small(), plain, CPU), 3)
+    rows = measure(subject_of(small(), plain, CPU), 3)
     assert lacking(rows, plain, 3) == []
     assert {name for some in lacking(rows, plain, 4) for name in some.metrics} == {
         *MODES,
@@ -193,6 +209,53 @@ def test_a_finished_run_lacks_what_was_never_measured_so(tmp_path):
     }
     assert [some.metrics for some in lacking(rows, scope(dataset, critic_steps=3), 3)] == [("critic", "critic_gap")]
     assert [some.metrics for some in lacking([row for row in rows if row.metric != "modes_covered"], plain, 3)] == [tuple(MODES)]
+
+
+class Breaks(Measurement):
+    metrics = ("broken",)
+
+    def details(self, scope):
+        return {"how": "badly"}
+
+    def values(self, subject):
+        raise RuntimeError("a bug in a metric")
+
+
+class Works(Breaks):
+    metrics = ("working",)
+
+    def values(self, subject):
+        yield Value("working", 1.0)
+
+
+def test_a_metric_that_raises_is_a_row_that_says_so_and_is_tried_again(tmp_path, monkeypatch):
+    subject = replace(subject_of(small(), scope(load_dataset("colormnist-mini")), CPU), folder=tmp_path)
+    broken, working = measure(subject, 3, [Breaks(), Works()])
+    assert broken.value is None
+    assert "RuntimeError: a bug in a metric" in broken.protocol["not_available"]
+    assert "a bug in a metric" in (tmp_path / "error.txt").read_text()
+    assert working.value == 1
+    monkeypatch.setattr(evaluation, "MEASUREMENTS", (Breaks(), Works()))
+    assert [some.metrics for some in lacking([broken, working], subject.scope, 3)] == [("broken",)]
+
+
+def test_samples_that_are_not_finite_end_the_evaluation():
+    module = small()
+    next(module.generator.parameters()).data.fill_(float("nan"))
+    with pytest.raises(Diverged):
+        measure(subject_of(module, scope(load_dataset("colormnist-mini")), CPU), 3)
+
+
+def test_protocols_hold_what_decides_about_a_number():
+    dataset, plain = load_dataset("colormnist-mini"), scope(load_dataset("colormnist-mini"))
+    for other in (
+        replace(plain, device="cuda"),
+        scope(dataset, critic_images=17, diversity_groups=2, mode_samples=17, calibration=17),
+    ):
+        for some in (Modes(), PostHocCritic(), Diversity()):
+            assert some.protocol(other) != some.protocol(plain), some
+    newer = type("Newer", (Modes,), {"version": 2})()
+    assert newer.protocol(plain) != Modes().protocol(plain)
 
 
 def photographs():
@@ -206,13 +269,11 @@ def photographs():
 
 
 def test_what_cannot_be_had_is_a_row_that_says_why():
-    rows = {row.metric: row for row in evaluate(reference_subject("noise", scope(photographs()), CPU), 3)}
+    rows = {row.metric: row for row in measure(reference_subject("noise", scope(photographs()), CPU), 3)}
     for metric in ("inception_score", "fid", "kid", "precision", "recall", "cifar10_inception_score"):
         assert rows[metric].value is None
         assert rows[metric].protocol["not_available"]
-    without = {
-        row.metric: row for row in evaluate(reference_subject("noise", scope(photographs(), inception_samples=64), CPU), 3)
-    }
+    without = {row.metric: row for row in measure(reference_subject("noise", scope(photographs(), inception_samples=64), CPU), 3)}
     assert "nobody looked" in without["fid"].protocol["not_available"]
     assert without["fid"].protocol_id != rows["fid"].protocol_id
 
@@ -221,9 +282,9 @@ def test_the_diversity_of_real_images_is_that_of_test_images_and_noise_raises_it
     dataset = load_dataset("colormnist-mini")
     blank = replace(dataset, splits={**dataset.splits, "test": torch.full((100, *SHAPE), 7, dtype=torch.uint8)})
     diversity = [some for some in MEASUREMENTS if "sample_diversity" in some.metrics]
-    of_blank = evaluate(reference_subject("real", scope(blank, "real"), CPU), 1, diversity)
+    of_blank = measure(reference_subject("real", scope(blank, "real"), CPU), 1, diversity)
     assert of_blank[0].value == pytest.approx(0, abs=1e-6)
-    rows = evaluate(reference_subject("real", scope(dataset, "real"), CPU), 1, diversity)
+    rows = measure(reference_subject("real", scope(dataset, "real"), CPU), 1, diversity)
     assert [row.metric for row in rows[1:]] == [f"sample_diversity/noise {level:g}" for level in NOISE_LEVELS]
     assert [row.value for row in rows] == sorted(row.value for row in rows)
     assert len({row.protocol_id for row in rows}) == 1
@@ -265,7 +326,7 @@ def measured(mirror):
     dataset = load_dataset("colormnist-mini")
     here = scope(dataset, autoencoding=True, reconstructions=1000)
     some = [some for some in MEASUREMENTS if some.metrics[0] in ("reconstruction_l1", "code_mean")]
-    return {row.metric: row for row in evaluate(Subject(here, reference_sampler("noise", dataset, CPU), CPU, mirror), 1, some)}
+    return {row.metric: row for row in measure(Subject(here, reference_sampler("noise", dataset, CPU), CPU, mirror), 1, some)}
 
 
 def test_reconstructions_and_codes_are_measured_on_test_images():

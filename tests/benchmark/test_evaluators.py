@@ -7,15 +7,17 @@ import pytest
 import torch
 
 from benchmark import evaluator_training
+from benchmark.datasets import load_dataset
 from benchmark.errors import UserError
-from benchmark.evaluation import evaluate, reference_subject
+from benchmark.evaluation import reference_subject
 from benchmark.evaluator_training import train_cifar10
 from benchmark.evaluators import find_cifar10, find_evaluators, find_inception
 from metrics import cifar, inception
 from metrics.cifar import Cifar10Classifier, Cifar10Training, Recipe, load_cifar10_classifier
 from metrics.weights import save_weights
-from tests.benchmark.test_evaluation import CPU, photographs, scope
+from tests.benchmark.test_evaluation import CPU, measure, photographs, scope
 from tests.inception import cut_to_trunk, write_random_inception
+from tests.support import SETTINGS
 
 RECIPE = Recipe(steps=4, batch_size=4)
 
@@ -32,9 +34,9 @@ def files(tmp_path_factory):
 def test_scores_of_a_users_weights_name_them(files, tmp_path, monkeypatch):
     monkeypatch.setenv("ALPHAGAN_CACHE", str(tmp_path))
     here = scope(photographs(), inception_samples=8, inception_width=64, cifar10_samples=8)
-    how = find_evaluators(here.how, files["trunk"], files["cifar10"])
+    how = find_evaluators(here.how, here.dataset, files["trunk"], files["cifar10"])
     here = replace(here, settings=replace(here.settings, evaluation=how))
-    rows = {row.metric: row for row in evaluate(reference_subject("noise", here, CPU), 1)}
+    rows = {row.metric: row for row in measure(reference_subject("noise", here, CPU), 1)}
     assert rows["inception_score"].value is None
     assert "lacks" in rows["inception_score"].protocol["not_available"]
     for metric in ("fid", "kid", "precision", "recall"):
@@ -42,7 +44,11 @@ def test_scores_of_a_users_weights_name_them(files, tmp_path, monkeypatch):
         assert rows[metric].protocol["weights"] == how.inception.sha256[:12]
     assert 1 <= rows["cifar10_inception_score"].value <= 10
     assert rows["cifar10_inception_score"].protocol["weights"] == how.cifar10.sha256[:12]
-    assert find_evaluators(how, None, None) == how  # what a study has found stays
+    assert find_evaluators(how, here.dataset) == how  # what a study has found stays
+    with pytest.raises(UserError, match="no finite features of width 2048"):
+        find_evaluators(replace(how, inception_width=2048), here.dataset)
+    digits = load_dataset("colormnist-mini")  # nothing to photographs' networks: they are not even looked for
+    assert find_evaluators(SETTINGS.evaluation, digits, files["cifar10"], files["whole"]) == SETTINGS.evaluation
 
 
 def test_files_that_are_not_the_network_are_refused_before_anything_runs(files, tmp_path):
@@ -111,6 +117,8 @@ def test_a_training_that_was_killed_goes_on_and_ends_with_the_same_weights_and_l
     monkeypatch.setattr(Cifar10Training, "advance", advance)
     with pytest.raises(UserError, match="another recipe"):
         list(train_cifar10(tmp_path, tmp_path / "w.pt", replace(RECIPE, steps=5), CPU))
+    with pytest.raises(UserError, match="another --output"):
+        list(train_cifar10(tmp_path, tmp_path / "w.json", RECIPE, CPU))
     said = list(train_cifar10(tmp_path, tmp_path / "w.pt", RECIPE, CPU))
     assert "from step 2 of 4" in said[0]
     again = json.loads((tmp_path / "w.json").read_text())

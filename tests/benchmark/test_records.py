@@ -65,3 +65,22 @@ def test_what_cannot_be_read_is_named(tmp_path):
     (tmp_path / "torn.json").write_text('{"a": ')
     with pytest.raises(UserError, match=r"torn\.json is no valid JSON"):
         read_json(tmp_path / "torn.json")
+
+
+def test_what_follows_a_torn_line_is_whole(tmp_path):
+    file = RecordFile(tmp_path / "records.jsonl")
+    file.append([Row(1, "a", 1.0), Row(1, "b", 2.0)])
+    content = file.path.read_bytes()
+    file.path.write_bytes(content[:-20])
+    file.append([Row(2, "c", 3.0)])
+    assert [row.metric for row in file.read()] == ["a", "c"]
+
+
+def test_the_protocols_hash_knows_every_value_and_no_reason(tmp_path):
+    row = Row(1, "a", None, protocol={"steps": 1, "not_available": "because"})
+    assert row.protocol_id == Row(9, "b", 2.0, protocol={"steps": 1}).protocol_id
+    assert row.protocol_id != Row(1, "a", None, protocol={"steps": 2}).protocol_id
+    file = RecordFile(tmp_path / "records.jsonl")
+    file.append([row])
+    assert json.loads(file.path.read_text())["protocol_id"] == row.protocol_id
+    assert file.read() == [row]

@@ -12,8 +12,13 @@ from benchmark.measures import MEASURES, Measure
 from benchmark.records import RecordFile, Row, write_json
 from benchmark.report import (
     best_first,
+    final_values,
+    main_protocol,
     make_report,
+    noise_levels,
+    overfitting,
     ranked_quartiles,
+    read_records,
     read_runs,
     read_study,
     sentence,
@@ -25,8 +30,8 @@ MATCH = Measure("diversity", "Diversity", "match", "")
 PROTOCOL = {"steps": 100}
 
 
-def write_study(folder, runs, iterations=10):
-    """A study's folder; runs: (model, status, value at the end of `critic`)."""
+def write_study(folder, runs, iterations=10, further=()):
+    """A study's folder; runs: (model, status, value at the end of `critic`); further rows of every run that is done."""
     folder.mkdir()
     study = {
         "study": folder.name,
@@ -49,6 +54,8 @@ def write_study(folder, runs, iterations=10):
         rows = [Row(0, "critic", -9.0, n=5, protocol=PROTOCOL)] if model not in ("real", "noise") else []
         if value is not None:
             rows.append(Row(iterations, "critic", value, value - 0.1, value + 0.1, 5, PROTOCOL))
+        if status == "done":
+            rows += further(number) if further else []
         RecordFile(run / "records.jsonl").append(rows)
     write_json(folder / "study.json", study)
     return folder
@@ -234,3 +241,79 @@ def test_studies_by_name_by_path_or_all_of_them(study):
         study_folders(results, ["goldn"])
     with pytest.raises(UserError, match="make bench"):
         study_folders(results / "golden", [])
+
+
+OTHER = {"steps": 200}
+
+
+def test_values_of_two_protocols_never_meet(tmp_path):
+    """Three runs measured by one protocol, two of them and the sanity rows by another as well."""
+
+    def further(number):
+        rows = [Row(10, "critic_gap", 0.5, 0.4, 0.6, 5, PROTOCOL)]
+        if number < 4:
+            rows.append(Row(10, "critic", -100.0 - number, n=5, protocol=OTHER))
+        return rows
+
+    runs = [
+        ("real", "done", -0.1),
+        ("noise", "done", -8.0),
+        ("dcgan", "done", -1.0),
+        ("dcgan", "done", -2.0),
+        ("dcgan", "done", -40.0),
+    ]
+    folder = write_study(tmp_path / "two", runs, further=further)
+    page = make_report(folder).read_text()
+    summary = pd.read_csv(folder / "report" / "summary.csv").query("model == 'dcgan'").set_index("protocol")
+    assert summary["median"].to_dict() == {json.dumps(PROTOCOL): -2, json.dumps(OTHER): -102.5}
+    assert {path.name for path in (folder / "report" / "figures").glob("critic*.png")} == {"critic.png", "critic_2.png"}
+    records = read_records(folder, read_runs(folder, read_study(folder)))
+    final = final_values(records, read_runs(folder, read_study(folder)))
+    main = main_protocol(final)
+    assert main.value.tolist() == [-0.1, -8, -1, -2, -40]  # the protocol that most runs have
+    found = overfitting(records, read_runs(folder, read_study(folder)), main)
+    assert [(row["n"], row["remembers"], row["gap"]) for row in found] == [
+        (3, 2, 0.5)
+    ]  # a gap of 0.5 is more than a tenth of 1 and of 2
+    assert "warning: 2 of 3" in page
+    assert "-102" not in page.split("<h2>All runs</h2>")[1]
+
+
+def test_noise_levels_are_those_of_their_protocol(tmp_path):
+    def further(number):
+        real = [
+            Row(10, f"sample_diversity/noise {level:g}", value, n=5, protocol=protocol)
+            for protocol, base in ((PROTOCOL, 0.5), (OTHER, 0.7))
+            for level, value in ((0.05, base + 0.01), (0.1, base + 0.02))
+        ]
+        return real if number == 0 else []
+
+    folder = write_study(tmp_path / "noise", [("real", "done", -0.1), ("dcgan", "done", -1.0)], further=further)
+    records = read_records(folder, read_runs(folder, read_study(folder)))
+    found = noise_levels(records, Row(0, "", None, protocol=OTHER).protocol_id)
+    assert found == {"+ noise 0.05": 0.71, "+ noise 0.1": 0.72}
+
+
+def test_a_row_that_was_written_twice_counts_once_and_the_last_counts(tmp_path):
+    folder = write_study(
+        tmp_path / "twice", [("dcgan", "done", -1.0)], further=lambda _: [Row(10, "critic", -3.0, n=5, protocol=PROTOCOL)]
+    )
+    row = summary_of(folder).loc["dcgan"]
+    assert (row.n, row["median"]) == (1, -3)
+
+
+def test_what_was_not_measured_is_listed_with_its_reason(tmp_path):
+    absent = {**OTHER, "not_available": "no <weights>"}
+    folder = write_study(
+        tmp_path / "absent", [("dcgan", "done", -1.0)], further=lambda _: [Row(10, "fid", None, protocol=absent)]
+    )
+    page = make_report(folder).read_text()
+    assert "Fréchet Inception distance: no &lt;weights&gt;" in page
+    assert not (folder / "report" / "figures" / "fid.png").exists()
+
+
+def test_without_real_images_nothing_is_nearest_to_them():
+    values = np.array([0.3, 0.1])
+    assert np.isnan(best_first(values, MATCH, float("nan"))).all()
+    rows = pd.DataFrame({"model": ["dcgan", "age"], "median": [0.3, 0.1], "n": [2, 2], "without_value": [0, 0]})
+    assert sentence(rows, MATCH).startswith("No ranking")

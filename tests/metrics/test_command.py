@@ -71,9 +71,13 @@ def test_a_folder_of_digits_against_another(folders, tmp_path):
     assert rows["fid"]["value"] is None
     assert "--inception-weights" in rows["fid"]["not_available"]
     assert rows["fid"]["goal"] == "minimize"
-    for words in (*rows, content["protocol_id"], "not available: no --inception-weights"):
+    for words in (*rows, rows["mode_kl"]["protocol_id"], "not available: no --inception-weights"):
         assert words in result.stdout
-    assert content["protocol"]["samples"] == content["protocol"]["reference_images"] == N
+    assert rows["mode_kl"]["protocol"]["samples"] == rows["mode_kl"]["protocol"]["reference_images"] == N
+    other = json.loads(measure(folders["noisy"], "--reference", folders["other"], "--json", "-", "--splits", "3").stdout)
+    assert other["metrics"][0]["protocol_id"] != rows["sample_diversity"]["protocol_id"]  # another reference
+    again = json.loads(measure(folders["other"], "--reference", folders["real"], "--json", "-", "--splits", "3").stdout)
+    assert again["metrics"][0]["protocol_id"] == rows["sample_diversity"]["protocol_id"]  # splits are nothing to diversity
 
 
 def test_the_value_is_the_functions_on_the_shuffled_images(folders):
@@ -85,7 +89,7 @@ def test_the_value_is_the_functions_on_the_shuffled_images(folders):
 def test_the_inception_metrics_with_a_users_weights(folders, tmp_path, monkeypatch):
     monkeypatch.setenv("ALPHAGAN_CACHE", str(tmp_path / "cache"))
     trunk = cut_to_trunk(write_random_inception(tmp_path / "whole.pth"), tmp_path / "trunk.pth")
-    words = ["--reference", folders["real"], "--samples", "8", "--inception-weights", trunk]
+    words = ["--reference", folders["real"], "--samples", "8", "--splits", "2", "--inception-weights", trunk]
     refused = measure(folders["noisy"], *words)
     assert refused.returncode == 2
     assert "no finite features of width 2048" in refused.stderr
@@ -98,7 +102,11 @@ def test_the_inception_metrics_with_a_users_weights(folders, tmp_path, monkeypat
         assert found[-1]["inception_score"]["value"] is None
     assert found[0]["fid"]["value"] > found[1]["fid"]["value"] > 0
     assert len(list((tmp_path / "cache" / "features").glob("inception-*.pt"))) == 1  # the reference's, once
-    assert content["protocol"]["inception_weights"]
+    assert found[0]["fid"]["protocol"]["weights"]
+    damaged = next((tmp_path / "cache" / "features").glob("inception-*.pt"))
+    damaged.write_bytes(b"")
+    again = json.loads(measure(folders["other"], *words, "--inception-width", "64", "--json", "-").stdout)
+    assert [row["value"] for row in again["metrics"]] == [row["value"] for row in content["metrics"]]
 
 
 def test_a_users_mistakes_are_one_line(folders, tmp_path):
@@ -107,7 +115,9 @@ def test_a_users_mistakes_are_one_line(folders, tmp_path):
     (tmp_path / "damaged" / "a.png").write_bytes(b"\x89PNG cut off")
     (tmp_path / "bad.pth").write_bytes(b"PK\x03\x04 cut off")
     small = write(tmp_path / "small", np.zeros((2, 3, 16, 16), np.uint8))
-    real = folders["real"]
+    real, deep = folders["real"], tmp_path / "deep"
+    deep.mkdir()
+    Image.fromarray(np.full((28, 28), 40_000, np.uint16)).save(deep / "a.png")
     for words, said in (
         ([tmp_path / "none", "--reference", real], "there is no folder"),
         ([tmp_path / "empty", "--reference", real], "holds no images"),
@@ -117,6 +127,8 @@ def test_a_users_mistakes_are_one_line(folders, tmp_path):
         ([real, "--reference", real, "--inception-weights", tmp_path / "bad.pth"], "no file of weights, or is cut off"),
         ([real, "--reference", real, "--inception-weights", tmp_path / "none.pth"], "cannot read the weights"),
         ([real, "--reference", real, "--device", "tpu"], "cpu or cuda"),
+        ([real, "--reference", real, "--json", tmp_path / "none" / "x.json"], "no folder that can be written"),
+        ([deep, "--reference", real], "more than 8 bits"),
     ):
         result = measure(*words)
         assert result.returncode == 2, words
@@ -154,3 +166,26 @@ def test_images_come_in_an_order_that_says_nothing_and_at_one_size(tmp_path):
     grey = read_folder(folder, size=16)
     assert len(grey) == 41
     assert grey.dtype == torch.uint8
+
+
+def test_what_cannot_be_had_leaves_the_rest(folders, tmp_path):
+    few = write(tmp_path / "few", np.random.default_rng(0).integers(256, size=(3, 3, 28, 28), dtype=np.uint8))
+    rows = {row["metric"]: row for row in json.loads(measure(few, "--reference", few, "--json", "-").stdout)["metrics"]}
+    assert rows["mode_kl"]["value"] is not None
+    assert "64 images" in rows["sample_diversity"]["not_available"]
+    assert "--cifar10-weights" in rows["cifar10_inception_score"]["not_available"]
+    grey = write(tmp_path / "grey", np.random.default_rng(0).integers(256, size=(3, 1, 28, 28), dtype=np.uint8).repeat(3, 1))
+    rows = {row["metric"]: row for row in json.loads(measure(few, "--reference", grey, "--json", "-").stdout)["metrics"]}
+    assert "no stacked digits" in rows["mode_kl"]["not_available"]
+
+
+def test_linked_folders_are_read_and_turned_pictures_are_turned(tmp_path):
+    write(tmp_path / "far" / "class", np.zeros((2, 3, 20, 16), np.uint8))
+    (tmp_path / "near").mkdir()
+    (tmp_path / "near" / "class").symlink_to(tmp_path / "far" / "class")
+    assert read_folder(tmp_path / "near").shape == (2, 3, 20, 16)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    (tmp_path / "turned").mkdir()
+    Image.fromarray(np.zeros((20, 16, 3), np.uint8)).save(tmp_path / "turned" / "a.jpg", exif=exif)
+    assert read_folder(tmp_path / "turned").shape == (1, 3, 16, 20)

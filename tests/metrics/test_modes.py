@@ -52,13 +52,18 @@ def test_standard_error_against_redrawing():
     assert kl_standard_error(draws[0], 10) == pytest.approx(spread, rel=0.15)
 
 
-def test_standard_error_of_the_covered_modes_against_redrawing():
-    share = torch.arange(1, 201, dtype=torch.float64) ** -1.2
+@pytest.mark.parametrize(("n_modes", "power", "n"), [(200, -1.2, 400), (1000, 0.0, 200), (1000, 0.0, 2000), (1000, 0.0, 4000)])
+def test_standard_error_of_the_covered_modes_against_redrawing(n_modes, power, n):
+    share = torch.arange(1, n_modes + 1, dtype=torch.float64) ** power
     source = torch.Generator().manual_seed(0)
-    draws = [torch.multinomial(share, 400, replacement=True, generator=source) for _ in range(400)]
+    draws = [torch.multinomial(share, n, replacement=True, generator=source) for _ in range(300)]
     spread = torch.tensor([float(mode_coverage(modes)[0]) for modes in draws]).std().item()
     squares = torch.tensor([covered_standard_error(modes) ** 2 for modes in draws])
     assert squares.mean().sqrt().item() == pytest.approx(spread, rel=0.2)
-    assert covered_standard_error(torch.tensor([1, 1, 1, 2, 3, 3, 4])) == pytest.approx(2**0.5)  # 1 + 1 + 1 - 1
+
+
+def test_standard_error_of_the_covered_modes_where_all_or_one_are_seen_often():
+    often = torch.randint(1000, (26_000,), generator=torch.Generator().manual_seed(0))
+    assert covered_standard_error(often) < 0.1
     assert covered_standard_error(torch.zeros(500, dtype=torch.long)) == 0
     assert covered_standard_error(torch.zeros(0, dtype=torch.long)) == 0

@@ -6,8 +6,9 @@ from torch import nn
 
 from benchmark import networks
 from benchmark.datasets import load_dataset
+from metrics.critic import CriticNotReady, WassersteinCritic
 from metrics.images import as_images
-from metrics.wasserstein import CriticNotReady, WassersteinCritic, critic_loss, gradient_penalty
+from metrics.wasserstein import critic_loss, gradient_penalty
 
 
 def images(n: int, seed: int, **options) -> torch.Tensor:
