@@ -12,6 +12,7 @@ from benchmark.gan_module import GANModule
 from benchmark.generators import evaluation_copy, reconstruction_copy, reference_sampler, sampler_of
 from benchmark.measurements import MEASUREMENTS, Measurement, Scope, Subject
 from benchmark.records import Row, write_atomically
+from metrics.rounding import full_precision
 from metrics.values import Value
 
 FAILED = "measuring it failed: "
@@ -36,7 +37,8 @@ def _rows(measurement: Measurement, subject: Subject, iteration: int) -> list[Ro
     reason, found = measurement.not_available(subject.scope), list[Value]()
     if not reason:
         try:
-            found = list(measurement.values(subject))
+            with full_precision():
+                found = list(measurement.values(subject))
             reason = "the network that was given lacks the layers for it"
         except Diverged:
             raise

@@ -83,7 +83,9 @@ def box_plot(
             )
         _reference_lines(axes, values, runs, levels or {})
         axes.set(
-            xlabel="", ylabel=f"{measure.unit}\n({measure.direction})", title=textwrap.fill(measure.title, 16 + 12 * len(models))
+            xlabel="",
+            ylabel=f"{measure.unit}\n({measure.direction})",
+            title=textwrap.fill(measure.title, 8 + 12 * max(2, len(models))),
         )
     return figure
 

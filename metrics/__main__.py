@@ -93,6 +93,7 @@ def main(folder: Path, reference: Path, json_file: Path | None, **how: Any) -> N
 
 def _rows(samples: Any, real: Any, how: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """One dictionary a metric, with the protocol that it was measured by; a metric that cannot be had has the reason."""
+    from metrics.rounding import full_precision
     from metrics.values import GOALS
     from metrics.weights import WeightsError
 
@@ -109,7 +110,8 @@ def _rows(samples: Any, real: Any, how: dict[str, Any]) -> Iterator[dict[str, An
         found: dict[str, dict[str, Any]] = {}
         reason = ""
         try:
-            protocol, values = measure(samples, real, how)
+            with full_precision():
+                protocol, values = measure(samples, real, how)
             found = {value.pop("metric"): value for value in values}
         except (WeightsError, click.ClickException):
             raise

@@ -20,6 +20,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 
 from metrics.checks import check_images
 from metrics.images import as_pixels
+from metrics.rounding import full_precision
 from metrics.weights import Weights, WeightsError, read_weights
 
 PUBLISHED = "6726825d"
@@ -87,7 +88,8 @@ class InceptionNetwork:
             ValueError: for images of another range, type or number of channels.
         """
         check_images(images, channels=3)
-        parts = [self._network(as_pixels(some).to(self.device)) for some in images.split(AT_ONCE)]
+        with full_precision():
+            parts = [self._network(as_pixels(some).to(self.device)) for some in images.split(AT_ONCE)]
         features, *logits = (torch.cat([part.cpu() for part in output]) for output in zip(*parts, strict=True))
         return InceptionOutput(features, logits[0] if logits else None)
 

@@ -9,6 +9,7 @@ from torchmetrics import Metric
 import metrics
 from benchmark.measures import MEASURES
 from metrics import CriticNotReady, CriticScore, ModeCoverage, PriorMatch, WassersteinCritic, code_match, mode_coverage, moments
+from metrics.rounding import full_precision
 from metrics.values import GOALS
 
 SHELLS = [getattr(metrics, name) for name in metrics.__all__ if name[0].isupper()]
@@ -29,6 +30,14 @@ def test_a_shell_says_which_way_is_better(shell):
 
 def test_report_and_library_agree_on_the_goals():
     assert {name: measure.goal for name, measure in MEASURES.items()} == GOALS
+
+
+def test_convolutions_are_exact_inside_and_as_they_were_outside():
+    before = torch.backends.cudnn.allow_tf32
+    with full_precision():
+        assert not torch.backends.cudnn.allow_tf32
+        assert torch.backends.cudnn.enabled
+    assert torch.backends.cudnn.allow_tf32 == before
 
 
 @pytest.mark.parametrize("batch", [1, 7, 100])
