@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def find_inception(path: Path | None, width: int, samples: int) -> Evaluator:
         try:
             cached.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(inception.URL, str(cached), hash_prefix=inception.PUBLISHED)
-        except (OSError, RuntimeError) as error:  # no network; another file than the published one
+        except (OSError, RuntimeError, HTTPException) as error:  # no network; another file than the published one
             return Evaluator(missing=f"its weights cannot be downloaded ({error}); give the file with --inception-weights")
     return _tried(cached, width, inception.PUBLISHED)
 
