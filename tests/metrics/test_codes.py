@@ -56,5 +56,7 @@ def test_dead_and_single_dimensions():
     assert dead.distance == pytest.approx(0.5)
     one = gaussian([0.0], [[1.0]])
     assert code_match(one, one).correlation == 0
-    with pytest.raises(ValueError, match="2 dimensions, the prior has 1"):
+    with pytest.raises(ValueError, match="codes have 2 dimensions, the reference has 1"):
         code_match(STANDARD, one)
+    with pytest.raises(ValueError, match="draws are all equal"):
+        code_match(one, gaussian([0.0], [[0.0]]))

@@ -65,7 +65,7 @@ class Harm:
 def test_nothing_in_a_file_is_run(tmp_path):
     """A pickle that makes a folder when it is loaded, in torch's format and plain."""
     torch.save({"weight": Harm(tmp_path / "harm")}, tmp_path / "harmful.pt")
-    (tmp_path / "plain.pt").write_bytes(pickle.dumps(Harm(tmp_path / "harm")))
+    (tmp_path / "plain.pt").write_bytes(pickle.dumps(Harm(tmp_path / "harm"), protocol=2))
     for name in ("harmful.pt", "plain.pt"):
         with pytest.raises(WeightsError):
             read_weights(tmp_path / name)
