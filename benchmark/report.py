@@ -204,7 +204,7 @@ def summarize(final: pd.DataFrame, records: pd.DataFrame, runs: pd.DataFrame) ->
                     "quartile_1": first,
                     "median": middle,
                     "quartile_3": third,
-                    "iqr": None if first is None or third is None else third - first,
+                    "iqr": None if first is None or third is None else abs(third - first),
                     "measurement_error": error,
                     "median_before_training": before.median() if len(before) else None,
                     "protocol": protocol,
