@@ -19,14 +19,14 @@ from benchmark.errors import UserError, unknown
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, no_args_is_help=True)
 @click.version_option(__version__, package_name="alphagan-benchmark")
 def cli() -> None:
-    r"""Compare autoencoding GANs: train hyperparameter sweeps, measure them alike, show quartiles.
+    """Compare autoencoding GANs: train hyperparameter sweeps, measure them alike, show quartiles.
 
     \b
     python -m benchmark run                                  the quick study: four models, minutes on two cores
     python -m benchmark run --models dcgan,mypackage.MyGAN   your model beside one of ours
     python -m benchmark check mypackage.MyGAN                does your class keep the contract?
     python -m benchmark report colormnist-mini-quick         the page again, from the records
-    """
+    """  # noqa: D301 - the mark is click's, for lines that stay as they are
 
 
 def results_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -184,11 +184,11 @@ def evaluate(
     results: Path,
     **overrides: Any,
 ) -> None:
-    r"""Measure the finished runs of STUDY by metrics or protocols that they lack, from their kept weights. Nothing is trained.
+    """Measure the finished runs of STUDY by metrics or protocols that they lack, from their kept weights. Nothing is trained.
 
     \b
     python -m benchmark evaluate cifar10-quick --inception-samples 5000 --inception-weights FILE
-    """
+    """  # noqa: D301 - the mark is click's, for lines that stay as they are
     from benchmark.datasets import open_dataset
     from benchmark.evaluators import find_evaluators
     from benchmark.report import read_study, study_folders

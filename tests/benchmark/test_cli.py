@@ -107,9 +107,13 @@ def test_lists():
     assert "30000 train" in benchmark("datasets", cwd=ROOT).stdout
 
 
-@pytest.mark.parametrize("command", ["", "run", "report", "status", "sample", "check", "models", "datasets", "train-evaluator"])
+@pytest.mark.parametrize(
+    "command",
+    ["", "run", "report", "status", "evaluate", "calibrate", "sample", "check", "models", "datasets", "train-evaluator"],
+)
 def test_help_teaches(command):
     result = benchmark(*command.split(), "--help", cwd=ROOT)
     assert result.returncode == 0
     assert "Usage:" in result.stdout
     assert len(result.stdout.splitlines()) > 5
+    assert "\\b" not in result.stdout
