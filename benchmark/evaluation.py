@@ -11,7 +11,7 @@ from benchmark.errors import Diverged
 from benchmark.gan_module import GANModule
 from benchmark.generators import evaluation_copy, reconstruction_copy, reference_sampler, sampler_of
 from benchmark.measurements import MEASUREMENTS, Measurement, Scope, Subject
-from benchmark.records import Row, write_atomically
+from benchmark.records import Row, protocol_id, write_atomically
 from metrics.rounding import full_precision
 from metrics.values import Value
 
@@ -64,15 +64,12 @@ def lacking(rows: Iterable[Row], scope: Scope, iteration: int) -> list[Measureme
         for row in rows
         if row.iteration == iteration and not str(row.protocol.get("not_available", "")).startswith(FAILED)
     }
-    return [
-        measurement
-        for measurement in MEASUREMENTS
-        if measurement.applies(scope)
-        and any(
-            (name, Row(0, name, None, protocol=measurement.protocol(scope)).protocol_id) not in there
-            for name in measurement.metrics
-        )
-    ]
+
+    def is_lacking(measurement: Measurement) -> bool:
+        today = protocol_id(measurement.protocol(scope))
+        return any((metric, today) not in there for metric in measurement.metrics)
+
+    return [measurement for measurement in MEASUREMENTS if measurement.applies(scope) and is_lacking(measurement)]
 
 
 def not_available(scope: Scope) -> dict[str, str]:

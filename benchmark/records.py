@@ -6,12 +6,18 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from benchmark.errors import UserError
+
+
+def protocol_id(protocol: Mapping[str, Any]) -> str:
+    """A hash of a protocol; why a value is not available does not count, for it was to be measured like the others."""
+    how = {key: value for key, value in protocol.items() if key != "not_available"}
+    return hashlib.sha256(json.dumps(how, sort_keys=True).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
@@ -30,9 +36,8 @@ class Row:
 
     @property
     def protocol_id(self) -> str:
-        """A hash of the protocol; why a value is not available does not count, for it was to be measured like the others."""
-        how = {key: value for key, value in self.protocol.items() if key != "not_available"}
-        return hashlib.sha256(json.dumps(how, sort_keys=True).encode()).hexdigest()[:12]
+        """The hash of its protocol."""
+        return protocol_id(self.protocol)
 
     def as_json(self) -> dict[str, Any]:
         """For a line of records.jsonl: the fields and the protocol's hash."""
@@ -49,10 +54,9 @@ class RecordFile:
         """Add rows at the end, on the disk when this returns."""
         lines = "".join(json.dumps(row.as_json(), allow_nan=False) + "\n" for row in map(_finite, rows))
         with self.path.open("a+b") as file:
-            file.seek(0)
-            whole = file.read()
-            if whole and not whole.endswith(b"\n"):  # a killed writer's last line: the next one must not be glued to it
-                file.truncate(whole.rfind(b"\n") + 1)
+            if file.tell() and _last_byte(file) != b"\n":  # a killed writer's last line: the next one must not be glued to it
+                file.seek(0)
+                file.truncate(file.read().rfind(b"\n") + 1)
             file.write(lines.encode())
             file.flush()
             os.fsync(file.fileno())
@@ -68,6 +72,11 @@ class RecordFile:
         """Keep the first rows only: those that were there when the checkpoint was saved from which a run goes on."""
         kept = self.read()[:rows]
         write_atomically(self.path, "".join(json.dumps(row.as_json(), allow_nan=False) + "\n" for row in kept))
+
+
+def _last_byte(file: BinaryIO) -> bytes:
+    file.seek(-1, os.SEEK_END)
+    return file.read(1)
 
 
 def _row(content: dict[str, Any]) -> Row:

@@ -138,8 +138,8 @@ def _more_measurements(
 
 def _record(records: RecordFile, subject: Subject, iteration: int, measurements: Iterable[Measurement] = MEASUREMENTS) -> None:
     """Write down each measurement when it is taken; what is there already is not written again."""
+    there = {(row.iteration, row.metric, row.protocol_id) for row in records.read() if row.value is not None}
     for rows in evaluate(subject, iteration, measurements):
-        there = {(row.iteration, row.metric, row.protocol_id) for row in records.read() if row.value is not None}
         records.append(row for row in rows if (row.iteration, row.metric, row.protocol_id) not in there)
 
 

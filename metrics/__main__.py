@@ -97,9 +97,10 @@ def _rows(samples: Any, real: Any, how: dict[str, Any]) -> Iterator[dict[str, An
     from metrics.values import GOALS
     from metrics.weights import WeightsError
 
+    how = {**how, "content": hashlib.sha256(real.numpy().tobytes()).hexdigest()}
     common = {
         "samples": len(samples),
-        "reference": hashlib.sha256(real.numpy().tobytes()).hexdigest()[:12],
+        "reference": how["content"][:12],
         "reference_images": len(real),
         "image_shape": list(samples.shape[1:]),
         **{name: how[name] for name in ("size", "seed", "device")},
@@ -153,8 +154,7 @@ def _inception(samples: Any, real: Any, how: dict[str, Any]) -> Measured:
     if min(len(samples), len(real)) < least:
         raise NotAvailable(f"it takes at least {least} images on either side, with --splits {how['splits']}")
     network = InceptionNetwork.load(how["inception_weights"], None, int(how["inception_width"]), how["device"])
-    content = f"{hashlib.sha256(real.numpy().tobytes()).hexdigest()} {tuple(real.shape)}"
-    known = cached_output(_cache(), network, content, _batches(real, "reference"))
+    known = cached_output(_cache(), network, f"{how['content']} {tuple(real.shape)}", _batches(real, "reference"))
     fake = network.over(_batches(samples, "samples"))
     values = [value._asdict() for value in inception_values(fake, known, how["splits"])]
     if known.logits is not None:
