@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from metrics.goals import GOALS
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -30,32 +32,46 @@ LATENTS = "A larger latent size reconstructs better: compare at equal sizes."
 IN_PRIOR_UNITS = "prior's standard deviations"
 
 MEASURES = {
-    measure.metric: measure
-    for measure in (
-        Measure("critic", "Independent Wasserstein critic, trained after the run", "maximize", DISTANCE),
-        Measure("critic_in_training", "Independent Wasserstein critic, trained beside the run", "maximize", DISTANCE),
-        Measure(
+    metric: Measure(metric, title, GOALS[metric], *rest)
+    for metric, title, *rest in (
+        ("critic", "Independent Wasserstein critic, trained after the run", DISTANCE),
+        ("critic_in_training", "Independent Wasserstein critic, trained beside the run", DISTANCE),
+        (
             "sample_diversity",
             "Sample diversity, 1 − MS-SSIM of pairs",
-            "match",
             "1 − mean MS-SSIM",
             "Noise raises it too: more than the test images' own value is no better than less.",
         ),
-        Measure("inception_score", "Inception score, ImageNet network", "maximize", "exp of nats", SAMPLE_SIZE),
-        Measure("cifar10_inception_score", "Inception score, CIFAR-10 network", "maximize", "exp of nats", SAMPLE_SIZE),
-        Measure("fid", "Fréchet Inception distance", "minimize", "squared feature units", SAMPLE_SIZE),
-        Measure("kid", "Kernel Inception distance", "minimize", "squared MMD"),
-        Measure("precision", "Precision: samples among the test images", "maximize", "share of samples", SAMPLE_SIZE),
-        Measure("recall", "Recall: test images among the samples", "maximize", "share of test images", SAMPLE_SIZE),
-        Measure("mode_kl", "KL divergence of the modes to uniform", "minimize", "nats", ANSWERS_FOR_ANYTHING),
-        Measure("modes_covered", "Modes with at least one sample", "maximize", "modes of 1000", ANSWERS_FOR_ANYTHING),
-        Measure("recognised_share", "Samples whose three digits are all recognised", "maximize", "share of samples"),
-        Measure("recognised_modes", "Modes among the recognised samples", "maximize", "modes of 1000"),
-        Measure("reconstruction_l1", "Reconstruction error, absolute", "minimize", "mean |x − x̂|, of a range of 2", LATENTS),
-        Measure("reconstruction_mse", "Reconstruction error, squared", "minimize", "mean (x − x̂)²", LATENTS),
-        Measure("reconstruction_ms_ssim", "Similarity of reconstructions to their images", "maximize", "MS-SSIM", LATENTS),
-        Measure("code_mean", "Mean code: distance from the prior's mean", "minimize", IN_PRIOR_UNITS),
-        Measure("code_correlation", "Codes: correlation between dimensions", "minimize", "root mean square"),
-        Measure("code_distance", "Codes: Fréchet distance to the prior, per dimension", "minimize", "prior's variances"),
+        ("inception_score", "Inception score, ImageNet network", "exp of nats", SAMPLE_SIZE),
+        (
+            "cifar10_inception_score",
+            "Inception score, CIFAR-10 network",
+            "exp of nats",
+            SAMPLE_SIZE,
+        ),
+        ("fid", "Fréchet Inception distance", "squared feature units", SAMPLE_SIZE),
+        ("kid", "Kernel Inception distance", "squared MMD"),
+        ("precision", "Precision: samples among the test images", "share of samples", SAMPLE_SIZE),
+        ("recall", "Recall: test images among the samples", "share of test images", SAMPLE_SIZE),
+        ("mode_kl", "KL divergence of the modes to uniform", "nats", ANSWERS_FOR_ANYTHING),
+        ("modes_covered", "Modes with at least one sample", "modes of 1000", ANSWERS_FOR_ANYTHING),
+        ("recognised_share", "Samples whose three digits are all recognised", "share of samples"),
+        ("recognised_modes", "Modes among the recognised samples", "modes of 1000"),
+        (
+            "reconstruction_l1",
+            "Reconstruction error, absolute",
+            "mean |x − x̂|, of a range of 2",
+            LATENTS,
+        ),
+        ("reconstruction_mse", "Reconstruction error, squared", "mean (x − x̂)²", LATENTS),
+        (
+            "reconstruction_ms_ssim",
+            "Similarity of reconstructions to their images",
+            "MS-SSIM",
+            LATENTS,
+        ),
+        ("code_mean", "Mean code: distance from the prior's mean", IN_PRIOR_UNITS),
+        ("code_correlation", "Codes: correlation between dimensions", "root mean square"),
+        ("code_distance", "Codes: Fréchet distance to the prior, per dimension", "prior's variances"),
     )
 }

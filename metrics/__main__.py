@@ -93,8 +93,8 @@ def main(folder: Path, reference: Path, json_file: Path | None, **how: Any) -> N
 
 def _rows(samples: Any, real: Any, how: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """One dictionary a metric, with the protocol that it was measured by; a metric that cannot be had has the reason."""
+    from metrics.goals import GOALS
     from metrics.rounding import full_precision
-    from metrics.values import GOALS
     from metrics.weights import WeightsError
 
     how = {**how, "content": hashlib.sha256(real.numpy().tobytes()).hexdigest()}

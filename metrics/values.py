@@ -1,4 +1,4 @@
-"""Metrics as they are reported: each with its name, its goal and its 95 % interval over redrawing the samples."""
+"""Metrics as they are reported: each with its name and its 95 % interval over redrawing the samples."""
 
 from __future__ import annotations
 
@@ -26,29 +26,6 @@ KID_SUBSETS, KID_SEED = 100, 2020
 NEIGHBOURS = 3
 MANIFOLD = 10_000
 """Images, at most, whose neighbours are looked for: that costs their number squared."""
-
-GOALS = {
-    "critic": "maximize",
-    "critic_in_training": "maximize",
-    "sample_diversity": "match",
-    "inception_score": "maximize",
-    "cifar10_inception_score": "maximize",
-    "fid": "minimize",
-    "kid": "minimize",
-    "precision": "maximize",
-    "recall": "maximize",
-    "mode_kl": "minimize",
-    "modes_covered": "maximize",
-    "recognised_share": "maximize",
-    "recognised_modes": "maximize",
-    "reconstruction_l1": "minimize",
-    "reconstruction_mse": "minimize",
-    "reconstruction_ms_ssim": "maximize",
-    "code_mean": "minimize",
-    "code_correlation": "minimize",
-    "code_distance": "minimize",
-}
-"""Which way each metric is better; match: nearest to the value of held-out images."""
 
 
 class Value(NamedTuple):

@@ -9,8 +9,8 @@ from torchmetrics import Metric
 import metrics
 from benchmark.measures import MEASURES
 from metrics import CriticNotReady, CriticScore, ModeCoverage, PriorMatch, WassersteinCritic, code_match, mode_coverage, moments
+from metrics.goals import GOALS
 from metrics.rounding import full_precision
-from metrics.values import GOALS
 
 SHELLS = [getattr(metrics, name) for name in metrics.__all__ if name[0].isupper()]
 
