@@ -5,15 +5,27 @@ from __future__ import annotations
 import re
 import signal
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from benchmark import __version__
-from benchmark.errors import UserError, unknown
+from benchmark.errors import UserError
+from benchmark.options import (
+    Working,
+    data_dir_option,
+    device_option,
+    evaluation_options,
+    output_option,
+    results_option,
+    working_options,
+)
+
+if TYPE_CHECKING:
+    from benchmark.engines.engine import Engine
+    from benchmark.runner import Options, Outcome
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, no_args_is_help=True)
@@ -29,83 +41,6 @@ def cli() -> None:
     """  # noqa: D301 - the mark is click's, for lines that stay as they are
 
 
-def results_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--results, for the commands that read or write there."""
-    return click.option(
-        "--results",
-        type=click.Path(path_type=Path, file_okay=False),
-        default=Path("results"),
-        show_default=True,
-        envvar="RESULTS",
-        help="Folder of all studies.",
-    )(command)
-
-
-def data_dir_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--data-dir, for the commands that look for data sets."""
-    return click.option(
-        "--data-dir",
-        type=click.Path(path_type=Path, file_okay=False),
-        default=Path("data"),
-        show_default=True,
-        envvar="DATA_DIR",
-        help="Where data sets are looked for, and downloaded to.",
-    )(command)
-
-
-def device_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """--device, for the commands that compute."""
-    return click.option("--device", default="auto", show_default=True, help="cpu, cuda, or auto: a GPU where there is one.")(
-        command
-    )
-
-
-def output_option(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """--output, for the commands that write one file."""
-    return click.option(
-        "--output",
-        type=click.Path(path_type=Path, dir_okay=False),
-        default=Path(name),
-        show_default=True,
-        help="The file to write.",
-    )
-
-
-def evaluation_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """How runs are measured, for the commands that measure."""
-    for option in (
-        click.option(
-            "--inception-weights",
-            type=click.Path(path_type=Path, dir_okay=False),
-            envvar="INCEPTION_WEIGHTS",
-            help="The ImageNet network's weights.  [default: torch's cache, or downloaded]",
-        ),
-        click.option(
-            "--inception-samples", type=click.IntRange(0), help="Images for Inception score, FID, KID, precision, recall."
-        ),
-        click.option(
-            "--inception-width",
-            type=click.Choice([64, 192, 768, 2048]),
-            help="Of the features of FID, KID, precision and recall: 64, 192, 768 or 2048.",
-        ),
-        click.option(
-            "--cifar10-weights",
-            type=click.Path(path_type=Path, dir_okay=False),
-            envvar="CIFAR10_WEIGHTS",
-            help="The CIFAR-10 classifier's weights.  [default: the pinned ones]",
-        ),
-        click.option("--cifar10-samples", type=click.IntRange(0), help="Images for the CIFAR-10 Inception score."),
-        click.option("--score-splits", type=click.IntRange(1), help="Pieces over which Inception scores are averaged."),
-        click.option("--mode-samples", type=click.IntRange(2), help="Images whose digits are counted."),
-        click.option("--diversity-groups", type=click.IntRange(1), help="Groups of 64 images whose pairs are compared."),
-        click.option("--reconstructions", type=click.IntRange(2), help="Test images that autoencoding models give back."),
-        click.option("--critic-steps", type=click.IntRange(1), help="Training steps of the critic after the run."),
-        click.option("--critic-images", type=click.IntRange(2), help="Images on each side on which critics are asked."),
-    )[::-1]:
-        command = option(command)
-    return command
-
-
 @cli.command()
 @click.option("--dataset", default="colormnist-mini", show_default=True, help="Data set (see `datasets`), or a folder of images.")
 @data_dir_option
@@ -116,8 +51,7 @@ def evaluation_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--seeds", type=click.IntRange(1), help="Repeats of each configuration with other seeds.")
 @click.option("--iterations", type=click.IntRange(1), help="Iterations of each run: one pass over a model's phases.")
 @click.option("--width", type=click.FloatRange(0, 4, min_open=True), help="Factor on the networks' hidden feature maps.")
-@click.option("--workers", type=click.IntRange(1), help="Runs at once.  [default: cores / threads of a run]")
-@device_option
+@working_options
 @evaluation_options
 @results_option
 def run(
@@ -126,8 +60,7 @@ def run(
     models: str,
     preset: str,
     study: str | None,
-    workers: int | None,
-    device: str,
+    working: Working,
     inception_weights: Path | None,
     cifar10_weights: Path | None,
     results: Path,
@@ -136,49 +69,32 @@ def run(
     """Train and evaluate a study, then write its report. Started again, it does only what is missing."""
     from benchmark.datasets import load_dataset
     from benchmark.evaluators import find_evaluators
-    from benchmark.runner import resolve_workers, run_study
+    from benchmark.runner import run_study
     from benchmark.study import describe_study, inherited_evaluation, resolve
 
     names = [name.strip() for name in models.split(",") if name.strip()]
-    target = _device(device)
     if study is not None and not re.fullmatch(r"\w[\w.+=-]*", study):
         raise UserError(f"STUDY is a folder's name inside RESULTS, of letters, digits and . + = - _, not {study!r}")
     images = load_dataset(dataset, data_dir)
     resolved = resolve(images, preset, names, study, **overrides)
     how = inherited_evaluation(resolved, results / resolved.name, overrides)
     resolved = resolved.measured_by(find_evaluators(how, images, inception_weights, cifar10_weights))
-    many = resolve_workers(workers, resolved.settings.threads, target)
+    engine, options = _engine(working, resolved.settings.threads)
     _check_models(names, images.image_shape)
     click.echo("\n".join(describe_study(resolved, images)))
-    _say_not_available(resolved.settings, images, target)
-    click.echo(
-        f"  {len(resolved.runs)} runs, {many} at once on {target}, threads of each: {resolved.settings.threads} "
-        f"(workers x threads never exceeds the cores)\n  results in {results / resolved.name}"
-    )
-    counts = run_study(resolved, results, many, target)
-    if counts["found"] == len(resolved.runs):
-        click.echo("Nothing to do: all runs of this study were finished before.")
-    if counts["left_over"]:
-        click.echo(
-            f"{counts['left_over']} runs of earlier commands stay in the folder; they are no part of the study as it is now."
-        )
-    click.echo(", ".join(f"{counts[status]} {status}" for status in ("done", "diverged", "failed")))
-    if counts["unmeasured"]:
-        click.echo(f"{counts['unmeasured']} of the done runs lack a measurement that failed")
-    _report(results / resolved.name)
-    _exit_with_failures(results / resolved.name, counts["failed"] + counts["unmeasured"])
+    _say_not_available(resolved.settings, images, options.device)
+    click.echo(f"  {len(resolved.runs)} runs, {engine.summary}\n  results in {results / resolved.name}")
+    _conclude(results / resolved.name, run_study(resolved, results, engine, options))
 
 
 @cli.command()
 @click.argument("study")
-@click.option("--workers", type=click.IntRange(1), help="Runs at once.  [default: cores / threads of a run]")
-@device_option
+@working_options
 @evaluation_options
 @results_option
 def evaluate(
     study: str,
-    workers: int | None,
-    device: str,
+    working: Working,
     inception_weights: Path | None,
     cifar10_weights: Path | None,
     results: Path,
@@ -192,24 +108,18 @@ def evaluate(
     from benchmark.datasets import open_dataset
     from benchmark.evaluators import find_evaluators
     from benchmark.report import read_study, study_folders
-    from benchmark.runner import measure_study, resolve_workers
+    from benchmark.runner import measure_study
     from benchmark.study import Settings
 
     (folder,) = study_folders(results, [study])
     content = read_study(folder)
-    settings, target = Settings.from_json(content["settings"]), _device(device)
+    settings = Settings.from_json(content["settings"])
     images = open_dataset(content["dataset"], content["fingerprint"])
-    many = resolve_workers(workers, settings.threads, target)
+    engine, options = _engine(working, settings.threads)
     how = replace(settings.evaluation, **{name: value for name, value in overrides.items() if value is not None})
     how = find_evaluators(how, images, inception_weights, cifar10_weights)
-    _say_not_available(replace(settings, evaluation=how), images, target)
-    counts = measure_study(folder, how, many, target)
-    if counts.total():
-        click.echo(f"{counts['measured']} runs measured, {counts['unmeasured']} could not be")
-    else:
-        click.echo("Nothing to do: every finished run has all that can be had of this data set, by these protocols.")
-    _report(folder)
-    _exit_with_failures(folder, counts["unmeasured"])
+    _say_not_available(replace(settings, evaluation=how), images, options.device)
+    _conclude(folder, measure_study(folder, how, engine, options))
 
 
 @cli.command()
@@ -343,12 +253,13 @@ def calibrate(
     from benchmark.calibration import as_markdown, classes_of, describe_classifier
     from benchmark.calibration import calibrate as measure
     from benchmark.datasets import load_dataset
+    from benchmark.devices import resolve_device
     from benchmark.evaluators import find_evaluators
     from benchmark.records import check_writable, write_atomically
     from benchmark.study import preset
 
     check_writable(output)
-    images, target = load_dataset(dataset, data_dir), _device(device)
+    images, target = load_dataset(dataset, data_dir), resolve_device(device)
     settings = preset("quick", images)
     how = replace(settings.evaluation, **{name: value for name, value in overrides.items() if value is not None})
     how = find_evaluators(how, images, inception_weights, cifar10_weights)
@@ -397,10 +308,11 @@ def train_cifar10_evaluator(data_dir: Path, output: Path, steps: int, seed: int,
     """
     import torch
 
+    from benchmark.devices import resolve_device
     from benchmark.evaluator_training import train_cifar10
     from metrics.cifar import Recipe
 
-    for line in train_cifar10(data_dir, output, Recipe(steps=steps, seed=seed), torch.device(_device(device))):
+    for line in train_cifar10(data_dir, output, Recipe(steps=steps, seed=seed), torch.device(resolve_device(device))):
         click.echo(line)
 
 
@@ -433,18 +345,6 @@ def _fail(message: str) -> None:
     sys.exit(2)
 
 
-def _device(name: str) -> str:
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name not in ("cpu", "cuda"):
-        raise unknown("device", name, ["auto", "cpu", "cuda"])
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("DEVICE=cuda, but torch sees no GPU here; use DEVICE=cpu")
-    return name
-
-
 def _say_not_available(settings: Any, images: Any, device: str) -> None:
     """Say at the start which metrics will be missing; weeks later would be late."""
     from benchmark.evaluation import not_available
@@ -454,8 +354,32 @@ def _say_not_available(settings: Any, images: Any, device: str) -> None:
         click.echo(f"  not available: {metrics}: {reason}")
 
 
-def _exit_with_failures(folder: Path, failures: int) -> None:
-    if failures:
+def _engine(working: Working, threads: int) -> tuple[Engine, Options]:
+    """Where runs are done, and how."""
+    from benchmark.engines import open_engine
+    from benchmark.runner import Options
+    from benchmark.scheduler import Limits
+    from benchmark.tensorboard import summary_writer
+
+    if working.tensorboard:
+        summary_writer()  # find out now whether there is one
+    engine = open_engine(working, threads)
+    return engine, Options(engine.device, Limits(working.retries, working.run_timeout), working.tensorboard)
+
+
+def _conclude(folder: Path, outcome: Outcome) -> None:
+    """Say what became of a study, write its report, and leave with the exit code that fits."""
+    for line in outcome.lines():
+        click.echo(line)
+    page = folder / "report" / "index.html"
+    if not outcome.worked and page.exists():
+        click.echo(f"report: {page} (as it was; `report` writes it again)")
+    elif outcome.counts["done"]:
+        _report(folder)
+    if not outcome.complete:
+        click.echo("Stopped. What is finished is kept; the same command goes on.", err=True)
+        sys.exit(130)
+    if outcome.counts["failed"] + outcome.unmeasured:
         click.echo(f"Some runs failed: see error.txt in {folder / 'runs'}/*. The same command tries them again.", err=True)
         sys.exit(1)
 

@@ -16,7 +16,7 @@ from benchmark.gan_module import Autoencoder, Chunk, GANModule, Phase
 from benchmark.models import constructor_arguments, hyperparameter_grid, plain_value
 from benchmark.randomness import stream
 from benchmark.study import Evaluation, Run, Settings
-from benchmark.trial import CheckpointKeeper, train
+from benchmark.trial import CheckpointKeeper, Watcher, train
 
 BATCH = 8
 ITERATIONS = 4
@@ -105,7 +105,7 @@ class _Subject:
         given |= {key: values[0] for key, values in hyperparameter_grid(model).items() if key not in given}
         if "width" in arguments:
             given["width"] = 0.125
-        settings = Settings(ITERATIONS, 0.125, None, 1, BATCH, torch.get_num_threads(), NOT_MEASURED)
+        settings = Settings(ITERATIONS, 0.125, None, 1, BATCH, torch.get_num_threads(), "float32", NOT_MEASURED)
         self.path = f"{model.__module__}.{model.__qualname__}"
         self.run = Run(self.path, self.path, "noise", "", self.image_shape, given, 1, "", settings)  # type: ignore[arg-type]
         self.pixels = torch.randint(256, (64, *image_shape), generator=stream("check"), dtype=torch.uint8)
@@ -216,7 +216,7 @@ def _resumes(subject: _Subject) -> None:
     train(whole, subject.pixels, subject.run, [], torch.device("cpu"))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "checkpoint.ckpt"
-        train(half, subject.pixels, half_way, [CheckpointKeeper(path, ITERATIONS // 2)], torch.device("cpu"))
+        train(half, subject.pixels, half_way, [CheckpointKeeper(path, ITERATIONS // 2, Watcher())], torch.device("cpu"))
         train(resumed, subject.pixels, subject.run, [], torch.device("cpu"), path)
     _compare(whole, resumed, "a training that was resumed differs at {}: some state is not in the checkpoint")
 

@@ -82,6 +82,9 @@ class CompanionCritic:
 
     def gap(self, iteration: int, metric: str) -> Row:
         """How much higher the critic scores its training images than test images; more than 0 where it overfits."""
+        if self.critic.steps < self.critic.budget:
+            reason = "the critic has not had its budget of steps"
+            return Row(iteration, metric, None, protocol={**self.protocol, "not_available": reason})
         n = self.settings.evaluation.critic_images
         seen, unseen = (self.critic.scores(self._images(split, n)) for split in ("validation", "test"))
         error = 1.96 * math.sqrt(seen.var().item() / len(seen) + unseen.var().item() / len(unseen))

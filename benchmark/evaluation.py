@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import torch
 
-from benchmark.errors import Diverged
+from benchmark.errors import Diverged, is_disk_full
 from benchmark.gan_module import GANModule
 from benchmark.generators import evaluation_copy, reconstruction_copy, reference_sampler, sampler_of
 from benchmark.measurements import MEASUREMENTS, Measurement, Scope, Subject
@@ -43,6 +43,8 @@ def _rows(measurement: Measurement, subject: Subject, iteration: int) -> list[Ro
         except Diverged:
             raise
         except Exception as error:  # a metric's failure is a result like a run's
+            if is_disk_full(error):
+                raise
             reason = f"{FAILED}{type(error).__name__}: {error}"
             if subject.folder is not None:
                 write_atomically(subject.folder / "error.txt", traceback.format_exc())
@@ -70,6 +72,12 @@ def lacking(rows: Iterable[Row], scope: Scope, iteration: int) -> list[Measureme
         return any((metric, today) not in there for metric in measurement.metrics)
 
     return [measurement for measurement in MEASUREMENTS if measurement.applies(scope) and is_lacking(measurement)]
+
+
+def measured_by(scope: Scope) -> str:
+    """A hash of today's protocols of all measurements that apply: the rows of a run that notes it need not be read."""
+    today = {metric: protocol_id(some.protocol(scope)) for some in MEASUREMENTS if some.applies(scope) for metric in some.metrics}
+    return protocol_id(today)
 
 
 def not_available(scope: Scope) -> dict[str, str]:

@@ -52,14 +52,7 @@ class RecordFile:
 
     def append(self, rows: Iterable[Row]) -> None:
         """Add rows at the end, on the disk when this returns."""
-        lines = "".join(json.dumps(row.as_json(), allow_nan=False) + "\n" for row in map(_finite, rows))
-        with self.path.open("a+b") as file:
-            if file.tell() and _last_byte(file) != b"\n":  # a killed writer's last line: the next one must not be glued to it
-                file.seek(0)
-                file.truncate(file.read().rfind(b"\n") + 1)
-            file.write(lines.encode())
-            file.flush()
-            os.fsync(file.fileno())
+        append_lines(self.path, [json.dumps(row.as_json(), allow_nan=False) for row in map(_finite, rows)])
 
     def read(self) -> list[Row]:
         """All whole rows; a last line that a killed writer left unfinished is left out."""
@@ -72,11 +65,6 @@ class RecordFile:
         """Keep the first rows only: those that were there when the checkpoint was saved from which a run goes on."""
         kept = self.read()[:rows]
         write_atomically(self.path, "".join(json.dumps(row.as_json(), allow_nan=False) + "\n" for row in kept))
-
-
-def _last_byte(file: BinaryIO) -> bytes:
-    file.seek(-1, os.SEEK_END)
-    return file.read(1)
 
 
 def _row(content: dict[str, Any]) -> Row:
@@ -92,19 +80,48 @@ def _finite(row: Row) -> Row:
     return Row(row.iteration, row.metric, None, None, None, row.n, protocol)
 
 
+def append_lines(path: Path, lines: Iterable[str]) -> None:
+    """Add whole lines at the end of a file, on the disk when this returns; what a killed writer left of a line goes."""
+    with path.open("a+b") as file:
+        if file.tell() and _last_byte(file) != b"\n":  # the next line must not be glued to it
+            file.seek(0)
+            file.truncate(file.read().rfind(b"\n") + 1)
+        file.write("".join(f"{line}\n" for line in lines).encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _last_byte(file: BinaryIO) -> bytes:
+    file.seek(-1, os.SEEK_END)
+    return file.read(1)
+
+
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write beside the file and rename: readers see the old content or the new, never a half."""
+    """Write beside the file and rename: readers see the old content or the new, never a half; on the disk when this returns."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
+        move_into_place(Path(temporary), path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def move_into_place(part: Path, path: Path) -> None:
+    """Rename a finished file to its name, its content and its name on the disk when this returns."""
+    _sync(part)
+    part.replace(path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def check_writable(path: Path) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from benchmark import __version__
 from benchmark.datasets import Dataset
@@ -28,6 +29,10 @@ from benchmark.records import read_json
 
 REFERENCES = ("real", "noise")
 """The sanity rows: the train split plays the generator (the ceiling), uniform noise plays it (the floor)."""
+
+
+Sweep = Mapping[str, Sequence[Any]]
+"""Hyperparameters to their values."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,8 @@ class Settings:
     batch_size: int
     threads: int
     """Of each run. Sums differ between one thread and two, so this is part of a run's identity."""
+    precision: Literal["float32"]
+    """Of training: float32 without the shortcuts that some GPUs take in its products (TF32)."""
     evaluation: Evaluation
 
     @classmethod
@@ -99,12 +106,15 @@ class Settings:
 
 
 # What determines the weights of a run; the rest is about its evaluation.
-TRAINING_SETTINGS = ("iterations", "width", "batch_size", "threads")
+TRAINING_SETTINGS = ("iterations", "width", "batch_size", "threads", "precision")
 
 # What determines how many runs a study has, and nothing about any of them.
 EXTENT = ("budget", "seeds")
 
 PRESETS = ("quick", "paper")
+
+STUDY_NAME = r"\w[\w.+=-]*"
+"""What a study may be called: it is a folder's name."""
 
 
 def preset(name: str, dataset: Dataset) -> Settings:
@@ -122,6 +132,7 @@ def preset(name: str, dataset: Dataset) -> Settings:
             seeds=1,
             batch_size=64,
             threads=1,
+            precision="float32",
             evaluation=Evaluation(
                 calibration=1_000,
                 mode_samples=2_000,
@@ -144,6 +155,7 @@ def preset(name: str, dataset: Dataset) -> Settings:
             seeds=1,
             batch_size=64,
             threads=1,
+            precision="float32",
             evaluation=Evaluation(
                 calibration=10_000,
                 mode_samples=26_000,
@@ -176,15 +188,20 @@ class Run:
     code: str
     settings: Settings
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The hash of what determines the run's weights."""
-        identity = asdict(self)
-        settings = identity.pop("settings")
-        identity.pop("model")
-        identity["training"] = {name: settings[name] for name in TRAINING_SETTINGS}
-        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
-        return f"{self.model.rpartition('.')[2].lower()}-{digest}"
+        return f"{self.model.rpartition('.')[2].lower()}-{self._digest(TRAINING_SETTINGS)}"
+
+    @cached_property
+    def lineage(self) -> str:
+        """The hash that it shares with runs that differ in their iterations alone: a longer one begins like a shorter one."""
+        return self._digest([name for name in TRAINING_SETTINGS if name != "iterations"])
+
+    def _digest(self, settings: Iterable[str]) -> str:
+        identity = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("model", "settings")}
+        identity["training"] = {name: getattr(self.settings, name) for name in settings}
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
     def is_reference(self) -> bool:
@@ -234,7 +251,13 @@ class Study:
             "settings": asdict(self.settings),
             "models": {name: dict(counts) for name, counts in self.models.items()},
             "runs": {
-                run.id: {"model": run.model, "path": run.path, "seed": run.seed, "hyperparameters": dict(run.hyperparameters)}
+                run.id: {
+                    "model": run.model,
+                    "path": run.path,
+                    "seed": run.seed,
+                    "hyperparameters": dict(run.hyperparameters),
+                    "lineage": run.lineage,
+                }
                 for run in self.runs
             },
             "code": {run.path: run.code for run in self.runs},
@@ -245,7 +268,7 @@ class Study:
 def resolve(
     dataset: Dataset,
     preset_name: str = "quick",
-    models: Sequence[str] = DEFAULT_MODELS,
+    models: Sequence[str] | Mapping[str, Sweep] = DEFAULT_MODELS,
     study: str | None = None,
     **overrides: Any,
 ) -> Study:
@@ -254,21 +277,26 @@ def resolve(
     Args:
         dataset: the images.
         preset_name: "quick" or "paper".
-        models: short names or dotted paths.
+        models: short names or dotted paths; a mapping gives hyperparameters' values in place of those of a model's own sweep, in
+            the paper's units: learning rates are divided by the width, as the model's own are.
         study: its name; by default data set, preset and the values that were overridden.
         overrides: values of `Settings` or of its `Evaluation` in place of the preset's; None keeps the preset's.
 
     Raises:
-        UserError: for anything that names nothing, or that no constructor takes.
+        UserError: for anything that names nothing, or that no constructor takes; for sweeps without a study's name, which would
+            be taken for the study without them.
     """
     settings = preset(preset_name, dataset)
     given = {name: value for name, value in overrides.items() if value is not None}
     measured = {name: given.pop(name) for name in list(given) if name in Evaluation.__dataclass_fields__}
     settings = replace(settings, **given, evaluation=replace(settings.evaluation, **measured))
-    chosen = {short_name(dotted_path(name)): None for name in models}
+    sweeps: Mapping[str, Sweep] = models if isinstance(models, Mapping) else {name: {} for name in models}
+    chosen = {short_name(dotted_path(name)): sweep for name, sweep in sweeps.items()}
     if not chosen:
         raise UserError("no model: give at least one, such as alphagan")
-    configurations = {name: _grid(import_model(name), name, dataset, settings) for name in chosen}
+    if study is None and any(chosen.values()):
+        raise UserError("a study with sweeps of its own needs a name: STUDY=…")
+    configurations = {name: _grid(import_model(name), name, dataset, settings, sweep) for name, sweep in chosen.items()}
     code = {name: code_fingerprint(import_model(name)) for name in chosen}
     runs = [
         [_run(dataset, name, cell, seed, settings, code[name]) for cell in _draw(dotted_path(name), cells, settings.budget)]
@@ -306,14 +334,14 @@ def inherited_evaluation(study: Study, folder: Path, given: Mapping[str, Any]) -
     return replace(before, **changed)
 
 
-def _grid(model: type, name: str, dataset: Dataset, settings: Settings) -> list[dict[str, Any]]:
-    """Every configuration of a model, in the order of its sweep, with every default said.
+def _grid(model: type, name: str, dataset: Dataset, settings: Settings, own: Sweep) -> list[dict[str, Any]]:
+    """Every configuration of a model, in the order of its sweep, `own` values in place of the class's, with every default said.
 
     Learning rates are the sweep's divided by the width: with Adam the change that a step makes to a layer's output grows with the
     layer's inputs, so narrower networks need proportionally larger steps (Yang et al. 2022, arXiv 2203.03466).
     """
     arguments = constructor_arguments(model)
-    sweep = hyperparameter_grid(model)
+    sweep = hyperparameter_grid(model, own)
     if "latent_dim" in arguments:
         sweep.setdefault("latent_dim", list(dataset.latent_dims))
     required = [key for key, argument in arguments.items() if argument.default is argument.empty and key not in sweep]
@@ -382,8 +410,7 @@ def describe_study(study: Study, dataset: Dataset) -> list[str]:
         + ("" if settings.width == 1 else f", learning rates times {1 / settings.width:g}"),
     ]
     for name, counts in study.models.items():
-        whole = " (the whole grid)" if counts["configurations"] == counts["grid"] else f" of {counts['grid']}"
-        lines.append(f"  {name}: configurations: {counts['configurations']}{whole}, seeds of each: {settings.seeds}")
+        lines.append(f"  {name}: configurations: {_how_many(counts, settings.budget)}, seeds of each: {settings.seeds}")
     how = settings.evaluation
     lines.append(
         f"  measured: critics of {how.critic_steps} steps at {how.critic_width:g} of the width, on {how.critic_images} images a "
@@ -392,3 +419,11 @@ def describe_study(study: Study, dataset: Dataset) -> list[str]:
     if settings.width < 1:
         lines.append("  Narrow networks and a short training: it shows who learns, not the paper's numbers (PRESET=paper does).")
     return lines
+
+
+def _how_many(counts: Mapping[str, int], budget: int | None) -> str:
+    """How many configurations of a grid are run, in words."""
+    if counts["configurations"] < counts["grid"]:
+        return f"{counts['configurations']} of {counts['grid']}"
+    fewer = f": fewer than BUDGET={budget}" if budget is not None and budget > counts["grid"] else ""
+    return f"the whole grid of {counts['grid']}{fewer}"

@@ -19,6 +19,7 @@ SETTINGS = Settings(
     seeds=1,
     batch_size=8,
     threads=1,
+    precision="float32",
     evaluation=Evaluation(
         calibration=16,
         mode_samples=16,

@@ -10,18 +10,19 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import filelock
 import pandas as pd
 import pytest
 import torch
 
 from benchmark import load
 from benchmark.datasets import load_dataset
+from benchmark.engines.local import LocalEngine, cores, resolve_workers
 from benchmark.errors import UserError
 from benchmark.report import make_report
-from benchmark.runner import cores, measure_study, resolve_workers, run_study
+from benchmark.runner import Options, Outcome, measure_study, run_study
+from benchmark.scheduler import Limits
 from benchmark.study import Study, resolve
-from benchmark.trial import run_trial
+from benchmark.trial import Watcher, run_trial
 from tests.support import SETTINGS
 
 ITERATIONS = 20
@@ -34,6 +35,27 @@ def tiny_study(models=("tests.support.Tiny", "age"), **settings) -> Study:
     return replace(study, settings=settings, runs=tuple(replace(run, settings=settings) for run in study.runs))
 
 
+def do(study: Study, results: Path, workers: int = 1, **limits) -> Outcome:
+    """Run a study on this machine."""
+    return run_study(study, results, LocalEngine(workers), Options(limits=Limits(**limits)))
+
+
+def measure(folder: Path, evaluation) -> Outcome:
+    """Take what a study's runs lack."""
+    return measure_study(folder, evaluation, LocalEngine(1), Options())
+
+
+class Steps(Watcher):
+    """Notes the iterations that it is told."""
+
+    def __init__(self, then=id):
+        self.seen, self.then = [], then
+
+    def advanced(self, iteration):
+        self.seen.append(iteration)
+        self.then(iteration)
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     kinds = ("records.jsonl", "samples.png", "reconstructions.png", "run.json", "study.json")
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.name in kinds}
@@ -44,8 +66,7 @@ def finished(tmp_path_factory):
     """A study that was run once, and its results folder."""
     results = tmp_path_factory.mktemp("results")
     study = tiny_study()
-    counts = run_study(study, results, min(2, cores()), "cpu")
-    assert counts["done"] == 4
+    assert do(study, results, min(2, cores())).counts == {"done": 4}
     return study, results
 
 
@@ -60,7 +81,7 @@ def test_a_run_leaves_its_files(finished):
     study, results = finished
     for run in study.runs:
         names = {path.name for path in (results / "tiny" / "runs" / run.id).iterdir()}
-        expected = {"run.json", "records.jsonl", "status.json", "samples.png"}
+        expected = {"run.json", "records.jsonl", "status.json", "samples.png", "attempts.jsonl", "progress", ".lock"}
         expected |= set() if run.is_reference else {"checkpoint.ckpt"}
         expected |= {"reconstructions.png", "codes.npz"} if run.model == "age" else set()
         assert names == expected
@@ -93,15 +114,16 @@ def test_the_sanity_rows_are_measured_by_the_models_protocols(finished):
 
 def test_the_same_study_gives_the_same_records_and_pictures(finished, tmp_path):
     study, results = finished
-    run_study(study, tmp_path, 1, "cpu")
+    do(study, tmp_path)
     assert contents(tmp_path / "tiny") == contents(results / "tiny")
 
 
 def test_a_finished_study_does_no_work(finished):
     study, results = finished
     before = {path: path.stat().st_mtime_ns for path in (results / "tiny" / "runs").rglob("*")}
-    counts = run_study(study, results, 1, "cpu")
-    assert counts["found"] == len(study.runs) == 4
+    outcome = do(study, results)
+    assert outcome.found == len(study.runs) == 4
+    assert not outcome.worked
     assert before == {path: path.stat().st_mtime_ns for path in (results / "tiny" / "runs").rglob("*")}
 
 
@@ -123,25 +145,24 @@ def test_a_killed_run_goes_on_from_its_checkpoint_and_ends_with_the_same_records
             raise Killed
 
     if stopped_at == "after training":
-        run_trial(folder, "cpu", [].append)
+        run_trial(folder, "cpu", Watcher())
         (folder / "status.json").unlink()
     else:
         with pytest.raises(Killed):
-            run_trial(folder, "cpu", stop)
+            run_trial(folder, "cpu", Steps(stop))
     with (folder / "records.jsonl").open("a") as file:
         file.write('{"iteration": 20, "metr')  # a row that was torn when it was killed
-    started = []
-    assert run_trial(folder, "cpu", started.append) == "done"
+    steps = Steps()
+    assert run_trial(folder, "cpu", steps) == "done"
     expected = {"before its first checkpoint": [10, 20], "at a checkpoint": [20], "after training": []}
-    assert started == expected[stopped_at]
+    assert steps.seen == expected[stopped_at]
     assert (folder / "records.jsonl").read_bytes() == (whole / "records.jsonl").read_bytes()
     assert (folder / "samples.png").read_bytes() == (whole / "samples.png").read_bytes()
 
 
 def test_a_model_that_raises_diverges_or_dies_is_a_result_and_the_others_are_done(tmp_path):
     study = tiny_study([f"tests.support.{name}" for name in ("Raises", "Diverges", "Dies", "Tiny")])
-    counts = run_study(study, tmp_path, min(2, cores()), "cpu")
-    assert (counts["done"], counts["diverged"], counts["failed"]) == (3, 1, 2)
+    assert do(study, tmp_path, min(2, cores()), retries=1).counts == {"done": 3, "diverged": 1, "failed": 2}
     folders = {run.model.rpartition(".")[2]: tmp_path / "tiny" / "runs" / run.id for run in study.runs}
     status = {name: json.loads((folder / "status.json").read_text()) for name, folder in folders.items()}
     assert status["Raises"]["reason"] == "RuntimeError: a bug in <the> model"
@@ -150,15 +171,14 @@ def test_a_model_that_raises_diverges_or_dies_is_a_result_and_the_others_are_don
     assert "exit code 9" in status["Dies"]["reason"]
     page = make_report(tmp_path / "tiny").read_text()
     assert "a bug in &lt;the&gt; model" in page
-    again = run_study(study, tmp_path, 1, "cpu")
-    assert again["found"] == 4  # the failed ones were tried again, the diverged one was not
+    assert do(study, tmp_path, retries=0).found == 4  # the failed ones were tried again, the diverged one was not
 
 
 def test_another_study_of_the_same_name_is_refused(finished):
     study, results = finished
     other = replace(study, settings=replace(study.settings, batch_size=9))
     with pytest.raises(UserError, match="batch_size is 8 there, 9 here"):
-        run_study(other, results, 1, "cpu")
+        do(other, results)
 
 
 @pytest.fixture
@@ -177,7 +197,8 @@ def test_a_finished_study_is_measured_by_another_protocol_without_training(copie
     folder = results / "tiny"
     kept, before = weights_of(folder), {path: path.read_text() for path in folder.rglob("records.jsonl")}
     how = replace(study.settings.evaluation, critic_steps=3)
-    assert measure_study(folder, how, 1, "cpu") == {"measured": 4, "unmeasured": 0}
+    outcome = measure(folder, how)
+    assert (outcome.found, outcome.unmeasured) == (0, 0)
     assert weights_of(folder) == kept
     for path, text in before.items():
         assert path.read_text().startswith(text)
@@ -186,17 +207,17 @@ def test_a_finished_study_is_measured_by_another_protocol_without_training(copie
             ("critic", ITERATIONS, 3),
             ("critic_gap", ITERATIONS, 3),
         ]
-    assert measure_study(folder, how, 1, "cpu").total() == 0
+    assert not measure(folder, how).worked
     again = study.measured_by(how)
-    assert run_study(again, results, 1, "cpu")["found"] == 4  # what evaluate did, run does not do again
+    assert do(again, results).found == 4  # what evaluate did, run does not do again
     assert len(pd.read_csv(make_report(folder).parent / "summary.csv").query("metric == 'critic'").protocol.unique()) == 2
 
 
 def test_values_measured_later_are_those_that_a_study_measured_so_would_have(copied, tmp_path):
     study, results = copied
     how = replace(study.settings.evaluation, critic_steps=3, calibration=24)
-    measure_study(results / "tiny", how, 1, "cpu")
-    run_study(study.measured_by(how), tmp_path / "anew", 1, "cpu")
+    measure(results / "tiny", how)
+    do(study.measured_by(how), tmp_path / "anew")
     for run in study.runs:
         rows = [
             [json.loads(line) for line in (folder / "tiny" / "runs" / run.id / "records.jsonl").read_text().splitlines()]
@@ -217,8 +238,7 @@ def test_a_measurement_that_fails_leaves_the_run_done_and_is_told(copied):
     folder = results / "tiny"
     run = next(run for run in study.runs if run.model == "age")
     (folder / "runs" / run.id / "checkpoint.ckpt").write_bytes(b"damaged")
-    counts = measure_study(folder, replace(study.settings.evaluation, critic_steps=3), 1, "cpu")
-    assert counts == {"measured": 3, "unmeasured": 1}
+    assert measure(folder, replace(study.settings.evaluation, critic_steps=3)).unmeasured == 1
     status = json.loads((folder / "runs" / run.id / "status.json").read_text())
     assert status["status"] == "done"
     assert "cannot be loaded" in status["reason"]
@@ -228,17 +248,17 @@ def test_a_measurement_that_fails_leaves_the_run_done_and_is_told(copied):
 def test_more_seeds_extend_a_study_and_fewer_leave_the_others_in_the_folder(tmp_path):
     one, two = tiny_study(["tests.support.Tiny"]), tiny_study(["tests.support.Tiny"], seeds=2)
     two = replace(two, runs=(*two.runs, replace(two.runs[-1], seed=1)))
-    assert run_study(one, tmp_path, 1, "cpu")["found"] == 0
-    counts = run_study(two, tmp_path, 1, "cpu")
-    assert (counts["found"], counts["done"], counts["left_over"]) == (3, 4, 0)
-    counts = run_study(one, tmp_path, 1, "cpu")
-    assert (counts["found"], counts["done"], counts["left_over"]) == (3, 3, 1)
+    assert do(one, tmp_path).found == 0
+    outcome = do(two, tmp_path)
+    assert (outcome.found, outcome.counts["done"], outcome.left_over) == (3, 4, 0)
+    outcome = do(one, tmp_path)
+    assert (outcome.found, outcome.counts["done"], outcome.left_over) == (3, 3, 1)
 
 
 def test_code_that_changed_since_is_not_trained_under_the_old_name(tmp_path):
     study = tiny_study(["tests.support.Tiny"])
     study = replace(study, runs=tuple(replace(run, code="older") for run in study.runs))
-    assert run_study(study, tmp_path, 1, "cpu")["failed"] == 1
+    assert do(study, tmp_path).counts["failed"] == 1
     status = json.loads((tmp_path / "tiny" / "runs" / study.runs[-1].id / "status.json").read_text())
     assert "is not what run" in status["reason"]
 
@@ -277,12 +297,6 @@ def test_workers_end_with_their_parent_and_leave_no_status(tmp_path, how):
     assert not list(runs.glob("*/status.json"))
     assert not list(runs.glob("*/error.txt"))
     assert parent.returncode == (130 if how == signal.SIGTERM else -signal.SIGKILL)
-
-
-def test_two_processes_do_not_work_on_one_study(finished):
-    study, results = finished
-    with filelock.FileLock(results / "tiny" / ".lock"), pytest.raises(UserError, match="another process"):
-        run_study(study, results, 1, "cpu")
 
 
 def test_workers_times_threads_never_exceed_the_cores():

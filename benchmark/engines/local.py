@@ -1,0 +1,220 @@
+"""Runs as processes of this machine, one a run, forked from a server process that has imported everything once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import TracebackType
+
+import joblib
+import psutil
+
+from benchmark.engines.engine import Advanced, Engine, Event, Job, Lost
+from benchmark.engines.worker import work
+from benchmark.errors import UserError
+from benchmark.trial import Watcher
+
+MEMORY_OF_A_RUN = 2 * 2**30
+"""Bytes that a run is expected to take, as long as nobody says otherwise."""
+WATCH_SECONDS = 0.5
+"""How often the memory of workers is looked at."""
+
+
+def cores() -> int:
+    """How many cores this process may use: the machine's, less what affinity and a container's quota take away."""
+    return int(joblib.cpu_count())
+
+
+def memory() -> int:
+    """Bytes that this process and its workers may still take: the machine's, or what a container leaves of it."""
+    free = int(psutil.virtual_memory().available)
+    for limit, used in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
+        files = [Path("/sys/fs/cgroup") / name for name in (limit, used)]
+        if all(file.exists() for file in files) and files[0].read_text().strip() != "max":
+            free = min(free, int(files[0].read_text()) - int(files[1].read_text()))
+    return max(free, 0)
+
+
+def resolve_workers(asked: int | None, threads: int, gpus: int = 0, runs_per_gpu: int = 1, run_memory: int | None = None) -> int:
+    """How many runs to do at once: as many as cores, memory and GPUs bear.
+
+    Args:
+        asked: by the user; None for as many as the machine bears.
+        threads: of each run.
+        gpus: how many there are to use; 0 for a study on the CPU.
+        runs_per_gpu: how many share one.
+        run_memory: bytes that a run may take.
+
+    Raises:
+        UserError: if more are asked for than there are cores: an iteration then takes many times as long.
+    """
+    most = max(1, cores() // threads)
+    if asked is not None and asked > most:
+        raise UserError(
+            f"{asked} workers of {threads} threads need more than this machine's {cores()} cores; WORKERS is at most {most}"
+        )
+    by_memory = max(1, memory() // (run_memory or MEMORY_OF_A_RUN))
+    by_gpus = gpus * runs_per_gpu if gpus else most
+    return asked or min(most, by_memory, by_gpus)
+
+
+@dataclass
+class _Worker:
+    """An attempt that is being made in a process of its own."""
+
+    job: Job
+    process: BaseProcess
+    pipe: Connection
+    gpu: str | None
+    last: Event | None = None
+    killed: str = ""
+    """Why it was killed, if we did it."""
+
+
+class LocalEngine(Engine):
+    """Worker processes on this machine.
+
+    Args:
+        workers: at once.
+        gpus: as `visible_gpus` gives them, to be shared evenly; none for the CPU.
+        run_memory: bytes above which a worker is killed; by default its share of what the machine has to give.
+    """
+
+    def __init__(self, workers: int, gpus: Sequence[str] = (), run_memory: int | None = None) -> None:
+        self._places = workers
+        self.gpus = list(gpus)
+        self.run_memory = run_memory or memory() // workers
+        self.workers: dict[str, _Worker] = {}
+        self.watched_at = time.monotonic()
+        # A server process imports torch, Lightning and the metrics once; each run is a fork of it, which starts at once.
+        self.context = multiprocessing.get_context("forkserver")
+        self.context.set_forkserver_preload(["benchmark.engines.local"])
+
+    @property
+    def places(self) -> int:
+        return self._places
+
+    @property
+    def device(self) -> str:
+        return "cuda" if self.gpus else "cpu"
+
+    @property
+    def summary(self) -> str:
+        where = f"{len(self.gpus)} GPUs" if self.gpus else "the CPU"
+        return f"{self.places} at once on {where}; each may take {self.run_memory / 2**30:.1f} GiB"
+
+    def start(self, job: Job) -> None:
+        """Begin an attempt in a process of its own."""
+        in_use = [worker.gpu for worker in self.workers.values()]
+        gpu = min(self.gpus, key=in_use.count) if self.gpus else None
+        ours, theirs = self.context.Pipe()
+        process = self.context.Process(target=_worker_main, args=(job, gpu, theirs), daemon=True)
+        process.start()
+        theirs.close()
+        self.workers[job.run.id] = _Worker(job, process, ours, gpu)
+
+    def events(self, seconds: float) -> list[Event]:
+        """What happened since it was asked last."""
+        ready = wait([worker.pipe for worker in self.workers.values()], min(seconds, WATCH_SECONDS))
+        found = [event for worker in list(self.workers.values()) if worker.pipe in ready and (event := self._listen(worker))]
+        if time.monotonic() - self.watched_at >= WATCH_SECONDS:
+            self.watched_at = time.monotonic()
+            self._watch_memory()
+        return found
+
+    def _listen(self, worker: _Worker) -> Event | None:
+        """What a worker says; its last word is believed when its process has ended."""
+        try:
+            event: Event = worker.pipe.recv()
+        except (EOFError, OSError):
+            return self._end(worker)
+        if isinstance(event, Advanced):
+            return event
+        worker.last = event
+        return None
+
+    def _end(self, worker: _Worker) -> Event:
+        del self.workers[worker.job.run.id]
+        worker.process.join()
+        worker.pipe.close()
+        return worker.last or Lost(worker.job.run.id, worker.killed or _how_it_ended(worker.process.exitcode))
+
+    def _watch_memory(self) -> None:
+        for name, worker in self.workers.items():
+            try:
+                used = psutil.Process(worker.process.pid).memory_info().rss
+            except psutil.Error:  # it has just ended
+                continue
+            if used > self.run_memory:
+                gib = self.run_memory / 2**30
+                self.kill(name, f"out of memory: it took more than its {gib:.1f} GiB (--run-memory gives it more)")
+
+    def stop(self) -> None:
+        """Ask all workers to save and end."""
+        for worker in self.workers.values():
+            try:
+                worker.pipe.send("stop")
+            except OSError:  # it has just ended
+                continue
+
+    def kill(self, run_id: str, reason: str) -> None:
+        """Kill a worker."""
+        self.workers[run_id].killed = reason
+        self.workers[run_id].process.kill()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for worker in self.workers.values():
+            worker.process.kill()
+        for worker in self.workers.values():
+            worker.process.join()
+            worker.pipe.close()
+        self.workers.clear()
+
+
+def _how_it_ended(code: int | None) -> str:
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        return f"killed by signal {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+    return f"its process ended early with exit code {code}"
+
+
+class _PipeWatcher(Watcher):
+    """Tells the parent process, and hears from it."""
+
+    def __init__(self, run_id: str, pipe: Connection) -> None:
+        self.run_id, self.pipe, self.stop = run_id, pipe, threading.Event()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        """Leave at once when the parent is gone, without a status: whoever starts the study again goes on from the checkpoint."""
+        try:
+            while True:
+                self.pipe.recv()  # all that is ever said is "stop"
+                self.stop.set()
+        except (EOFError, OSError):
+            os._exit(1)
+
+    def advanced(self, iteration: int) -> None:
+        self.pipe.send(Advanced(self.run_id, iteration))
+
+    def stopping(self) -> bool:
+        return self.stop.is_set()
+
+
+def _worker_main(job: Job, gpu: str | None, pipe: Connection) -> None:
+    """What a worker process does. Signals to the whole group are for the parent, which tells its workers what to do."""
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.SIG_IGN)
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # before anything here has asked CUDA
+    event = work(job, _PipeWatcher(job.run.id, pipe))
+    pipe.send(event)
+    pipe.close()

@@ -1,0 +1,99 @@
+"""What the disk knows of a run: how it ended, how far its attempts came, and whether somebody works on it now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from benchmark.records import append_lines, read_json
+
+CHECKPOINT = "checkpoint.ckpt"
+FINISHED = ("done", "diverged")
+"""Statuses that stay: a failed run is tried again by the next command, these are not."""
+
+
+class RunFolder:
+    """`results/<study>/runs/<run>`, or the place where an engine works on such a run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def status_text(self) -> str:
+        """The content of status.json as it is; empty if the run has not ended."""
+        try:
+            return (self.path / "status.json").read_text()
+        except FileNotFoundError:
+            return ""
+
+    def has_ended_since(self, seen: str) -> bool:
+        """Whether somebody brought the run to an end after its status.json was `seen`; a failed one may be under way again."""
+        return self.status_text() not in ("", seen)
+
+    def status(self) -> dict[str, Any]:
+        """How the run ended; empty if it has not.
+
+        Raises:
+            UserError: if the file is no JSON.
+        """
+        path = self.path / "status.json"
+        return dict(read_json(path)) if path.exists() else {}
+
+    def iteration(self) -> int:
+        """How far the run has come, about: what its last attempt said last."""
+        try:
+            return int((self.path / "progress").read_text())
+        except (FileNotFoundError, ValueError):  # none yet; or a killed machine left nothing in it
+            return 0
+
+    def advance(self, iteration: int) -> None:
+        """Note how far the run has come: for people who look, so it is neither synced nor renamed."""
+        (self.path / "progress").write_text(f"{iteration}\n")
+
+    def attempts(self) -> list[dict[str, Any]]:
+        """The attempts at this run, the first one first."""
+        try:
+            lines = (self.path / "attempts.jsonl").read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        found = []
+        for line in lines:
+            with suppress(json.JSONDecodeError):  # the last one, of a machine that lost its power
+                found.append(json.loads(line))
+        return found
+
+    def begin(self, iteration: int, **facts: Any) -> None:
+        """Write down that an attempt begins at an iteration, and how far the one before it had come."""
+        before = self.attempts()
+        reached = {"attempt_before_reached": self.iteration()} if before else {}
+        append_lines(self.path / "attempts.jsonl", [json.dumps({"from_iteration": iteration, **reached, **facts})])
+        self.advance(iteration)
+
+    @contextmanager
+    def claimed(self) -> Iterator[bool]:
+        """Hold the run against other processes, by a lock that the operating system takes back when its holder dies.
+
+        Yields whether it could be had.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(self.path / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def is_claimed(self) -> bool:
+        """Whether another process works on the run now."""
+        if not (self.path / ".lock").exists():
+            return False
+        with self.claimed() as ours:
+            return not ours
