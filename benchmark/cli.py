@@ -24,8 +24,11 @@ from benchmark.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from benchmark.engines.engine import Engine
     from benchmark.runner import Options, Outcome
+    from benchmark.study import Study
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, no_args_is_help=True)
@@ -51,6 +54,12 @@ def cli() -> None:
 @click.option("--seeds", type=click.IntRange(1), help="Repeats of each configuration with other seeds.")
 @click.option("--iterations", type=click.IntRange(1), help="Iterations of each run: one pass over a model's phases.")
 @click.option("--width", type=click.FloatRange(0, 4, min_open=True), help="Factor on the networks' hidden feature maps.")
+@click.option(
+    "--file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A study of your own in YAML, see docs/studies.md; options that are given beside it win.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be run, and after a short probe how long it takes; keep nothing.")
 @working_options
 @evaluation_options
 @results_option
@@ -60,6 +69,8 @@ def run(
     models: str,
     preset: str,
     study: str | None,
+    file: Path | None,
+    dry_run: bool,
     working: Working,
     inception_weights: Path | None,
     cifar10_weights: Path | None,
@@ -70,20 +81,24 @@ def run(
     from benchmark.datasets import load_dataset
     from benchmark.evaluators import find_evaluators
     from benchmark.runner import run_study
-    from benchmark.study import describe_study, inherited_evaluation, resolve
+    from benchmark.study import STUDY_NAME, describe_study, inherited_evaluation, resolve
 
-    names = [name.strip() for name in models.split(",") if name.strip()]
-    if study is not None and not re.fullmatch(r"\w[\w.+=-]*", study):
+    if study is not None and not re.fullmatch(STUDY_NAME, study):
         raise UserError(f"STUDY is a folder's name inside RESULTS, of letters, digits and . + = - _, not {study!r}")
-    images = load_dataset(dataset, data_dir)
-    resolved = resolve(images, preset, names, study, **overrides)
-    how = inherited_evaluation(resolved, results / resolved.name, overrides)
+    names = [name.strip() for name in models.split(",") if name.strip()]
+    asked = _asked({"dataset": dataset, "preset": preset, "models": names, "study": study, **overrides}, file)
+    images = load_dataset(asked.pop("dataset"), data_dir)
+    resolved = resolve(images, asked.pop("preset"), **asked)
+    how = inherited_evaluation(resolved, results / resolved.name, asked)
     resolved = resolved.measured_by(find_evaluators(how, images, inception_weights, cifar10_weights))
-    engine, options = _engine(working, resolved.settings.threads)
-    _check_models(names, images.image_shape)
+    engine, options = _engine(working, resolved.settings.threads, resolved.models)
+    _check_models(list(resolved.models), images.image_shape)
     click.echo("\n".join(describe_study(resolved, images)))
     _say_not_available(resolved.settings, images, options.device)
     click.echo(f"  {len(resolved.runs)} runs, {engine.summary}\n  results in {results / resolved.name}")
+    if dry_run:
+        _preview(resolved, images, results / resolved.name, engine, options)
+        return
     _conclude(results / resolved.name, run_study(resolved, results, engine, options))
 
 
@@ -109,13 +124,13 @@ def evaluate(
     from benchmark.evaluators import find_evaluators
     from benchmark.report import read_study, study_folders
     from benchmark.runner import measure_study
-    from benchmark.study import Settings
+    from benchmark.study import REFERENCES, Settings
 
     (folder,) = study_folders(results, [study])
     content = read_study(folder)
     settings = Settings.from_json(content["settings"])
     images = open_dataset(content["dataset"], content["fingerprint"])
-    engine, options = _engine(working, settings.threads)
+    engine, options = _engine(working, settings.threads, set(content["code"]) - set(REFERENCES))
     how = replace(settings.evaluation, **{name: value for name, value in overrides.items() if value is not None})
     how = find_evaluators(how, images, inception_weights, cifar10_weights)
     _say_not_available(replace(settings, evaluation=how), images, options.device)
@@ -137,13 +152,12 @@ def report(studies: tuple[str, ...], results: Path) -> None:
 @click.argument("studies", nargs=-1)
 @results_option
 def status(studies: tuple[str, ...], results: Path) -> None:
-    """Show how many runs of STUDIES (all, if none is named) have ended how."""
-    from benchmark.report import read_runs, read_study, status_counts, study_folders
+    """Show how far STUDIES are (all, if none is named), also while another process works on them."""
+    from benchmark.report import study_folders
+    from benchmark.status import show_status
 
     for folder in study_folders(results, studies):
-        click.echo(folder)
-        for row in status_counts(read_runs(folder, read_study(folder))):
-            click.echo("  " + ", ".join([f"{row.pop('model'):<20}", *(f"{n} {name}" for name, n in row.items() if n)]))
+        show_status(folder)
 
 
 @cli.command()
@@ -345,6 +359,23 @@ def _fail(message: str) -> None:
     sys.exit(2)
 
 
+def _asked(words: dict[str, Any], file: Path | None) -> dict[str, Any]:
+    """The words of the command line, with a file's in place of those that were not given there."""
+    if file is None:
+        return words
+    from benchmark.study_file import read_study_file
+
+    source = click.get_current_context().get_parameter_source
+    given = {name for name in words if source(name) is not click.core.ParameterSource.DEFAULT}
+    return {**words, **{name: value for name, value in read_study_file(file).items() if name not in given}}
+
+
+def _preview(study: Study, images: Any, folder: Path, engine: Engine, options: Options) -> None:
+    from benchmark.dry_run import preview
+
+    click.echo("\n".join(preview(study, images, folder, engine.places, options.device)))
+
+
 def _say_not_available(settings: Any, images: Any, device: str) -> None:
     """Say at the start which metrics will be missing; weeks later would be late."""
     from benchmark.evaluation import not_available
@@ -354,16 +385,17 @@ def _say_not_available(settings: Any, images: Any, device: str) -> None:
         click.echo(f"  not available: {metrics}: {reason}")
 
 
-def _engine(working: Working, threads: int) -> tuple[Engine, Options]:
+def _engine(working: Working, threads: int, models: Iterable[str]) -> tuple[Engine, Options]:
     """Where runs are done, and how."""
     from benchmark.engines import open_engine
+    from benchmark.models import dotted_path
     from benchmark.runner import Options
     from benchmark.scheduler import Limits
     from benchmark.tensorboard import summary_writer
 
     if working.tensorboard:
         summary_writer()  # find out now whether there is one
-    engine = open_engine(working, threads)
+    engine = open_engine(working, threads, [dotted_path(name) for name in models])
     return engine, Options(engine.device, Limits(working.retries, working.run_timeout), working.tensorboard)
 
 

@@ -15,13 +15,22 @@ def resolve_device(name: str) -> str:
     Raises:
         UserError: for another word, or a GPU that is not there.
     """
+    check_device(name)
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if name not in ("cpu", "cuda"):
-        raise unknown("device", name, ["auto", "cpu", "cuda"])
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("DEVICE=cuda, but torch sees no GPU here; use DEVICE=cpu")
     return name
+
+
+def check_device(name: str) -> None:
+    """Whether a word says what to compute on, here or elsewhere.
+
+    Raises:
+        UserError: for another word.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise unknown("device", name, ["auto", "cpu", "cuda"])
 
 
 def visible_gpus() -> list[str]:

@@ -95,5 +95,6 @@ class RunFolder:
         """Whether another process works on the run now."""
         if not (self.path / ".lock").exists():
             return False
-        with self.claimed() as ours:
+        with suppress(OSError), self.claimed() as ours:  # an error: a folder that we may not write to
             return not ours
+        return False

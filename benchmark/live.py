@@ -151,7 +151,7 @@ class LiveView:
 
         Args:
             run: the run; if it was not running, this says nothing.
-            why: in a few words: "killed by SIGKILL".
+            why: in words, as they are to be shown: "lost: killed by SIGKILL at iteration 120; tried again".
         """
         name = run.id
         with self._lock:
@@ -159,7 +159,7 @@ class LiveView:
             if attempt:
                 self._set_state(run, name, "waiting")
         if attempt:
-            self.say(f"{name}: lost: {_line(why)} at iteration {attempt.iteration}; tried again")
+            self.say(f"{name}: {_line(why)}")
 
     def ended(self, run: Run, status: str, score: float | None, reason: str = "") -> None:
         """The run has its final status.
@@ -256,7 +256,7 @@ class LiveView:
         models = min(len(self._models), max(room - 3, 1))
         running = max(min(RUNNING_SHOWN, room - models - 1), 0)
         with self._lock:
-            return Group(self._whole(), Text(), self._model_table(models, width), Text(), *self._running_lines(running))
+            return Group(self._whole(), Text(), self._model_table(models, width), *self._running_lines(running))
 
     def _whole(self) -> RenderableType:
         share, seconds = self._share(), self._time_left()
@@ -299,7 +299,9 @@ class LiveView:
             doing = "measuring" if attempt.iteration >= attempt.iterations else ""
             table.add_row(Text(_shorten(name, ID_WIDTH)), Text(f"{attempt.iteration} / {attempt.iterations}"), Text(doing))
         more = len(self._attempts) - table.row_count
-        return [*([table] if table.row_count else []), *([Text(f"and {more} more running")] if more else [])]
+        if not self._attempts:
+            return []
+        return [Text(), *([table] if table.row_count else []), *([Text(f"and {more} more running")] if more else [])]
 
 
 def _work(run: Run, iteration: int = 0) -> float:

@@ -93,18 +93,25 @@ def constructor_arguments(model: type) -> dict[str, inspect.Parameter]:
     return arguments
 
 
-def hyperparameter_grid(model: type) -> dict[str, list[Any]]:
+def hyperparameter_grid(model: type, own: Mapping[str, Iterable[Any]] | None = None) -> dict[str, list[Any]]:
     """The model's sweep, checked: constructor argument to a list of different values that JSON can hold.
 
+    Args:
+        model: the class.
+        own: a user's values, in place of the class's or beside them.
+
     Raises:
-        UserError: for a sweep that is something else.
+        UserError: for a sweep that is something else, and for values of a hyperparameter that the model does not have.
     """
     name, arguments = model.__qualname__, constructor_arguments(model)
     sweep = model.sweep  # type: ignore[attr-defined]
     if not isinstance(sweep, Mapping):
         raise UserError(f"the sweep of {name} must map hyperparameters to their values, not be {type(sweep).__name__}")
+    for key in own or {}:
+        if key not in arguments:
+            raise unknown("hyperparameter", key, arguments)
     grid = {}
-    for key, values in sweep.items():
+    for key, values in {**sweep, **(own or {})}.items():
         if key not in arguments:
             raise UserError(
                 f"sweep key {key!r} is no constructor argument of {name}: {unknown('hyperparameter', str(key), arguments)}"
@@ -140,6 +147,23 @@ def code_fingerprint(model: type) -> str:
     modules = [importlib.import_module(name) for name in sorted({*names, *SHARED_CODE})]
     content = "\n".join(f"# {module.__name__}\n{_bare_source(module)}" for module in modules)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def source_roots(names: Iterable[str]) -> dict[str, Path]:
+    """Where the code of packages and models lies: by the name of each top-level package its folder, or the file of a module.
+
+    What a user's single file imports from its own folder is there too.
+
+    Args:
+        names: dotted paths that can be imported.
+    """
+    roots: dict[str, Path] = {}
+    for name in names:
+        top = importlib.import_module(name.partition(".")[0])
+        beside = [] if hasattr(top, "__path__") else [sys.modules[other.partition(".")[0]] for other in _neighbours(top)]
+        for module in (top, *beside):
+            roots[module.__name__] = Path(module.__path__[0] if hasattr(module, "__path__") else str(module.__file__))
+    return roots
 
 
 def _neighbours(module: ModuleType) -> list[str]:

@@ -112,6 +112,7 @@ def working_options(command: Callable[..., Any]) -> Callable[..., Any]:
         working = Working(**{name: values.pop(name) for name in Working.__dataclass_fields__})
         return command(working=working, **values)
 
+    wrapped: Callable[..., Any] = collected
     for option in (
         click.option(
             "--engine",
@@ -151,5 +152,5 @@ def working_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--tensorboard", is_flag=True, help="Write losses and metrics for TensorBoard too, in each run's folder."),
     )[::-1]:
-        collected = option(collected)
-    return collected
+        wrapped = option(wrapped)
+    return wrapped

@@ -98,7 +98,7 @@ def _last_byte(file: BinaryIO) -> bytes:
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write beside the file and rename: readers see the old content or the new, never a half; on the disk when this returns."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
@@ -107,6 +107,12 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def remove_litter(folder: Path) -> None:
+    """Remove what killed writers left unfinished in a folder that is held against other processes."""
+    for part in folder.glob("*.part"):
+        part.unlink(missing_ok=True)
 
 
 def move_into_place(part: Path, path: Path) -> None:

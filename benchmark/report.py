@@ -14,6 +14,7 @@ import pandas as pd
 
 from benchmark import figures
 from benchmark.errors import UserError
+from benchmark.ledger import RunFolder
 from benchmark.measures import MEASURES, Measure
 from benchmark.models import ALIASES
 from benchmark.records import RecordFile, read_json, write_atomically
@@ -99,9 +100,8 @@ def read_runs(folder: Path, study: dict[str, Any]) -> pd.DataFrame:
     """One row a run of the study: run, model, status, reason, seed, iterations, hyperparameters, seconds."""
     rows = []
     for name, planned in study["runs"].items():
-        status_file = folder / "runs" / name / "status.json"
-        begun = (folder / "runs" / name / "run.json").exists()
-        status: dict[str, Any] = read_json(status_file) if status_file.exists() else {"status": "running" if begun else "missing"}
+        place = RunFolder(folder / "runs" / name)
+        status = place.status() or {"status": "running" if place.is_claimed() else "missing"}
         rows.append(
             {
                 "study": study["study"],

@@ -18,7 +18,7 @@ from benchmark.errors import UserError, is_disk_full
 from benchmark.evaluation import lacking, measured_by
 from benchmark.ledger import FINISHED, RunFolder
 from benchmark.live import LiveView
-from benchmark.records import RecordFile, environment, read_json, write_json
+from benchmark.records import RecordFile, environment, read_json, remove_litter, write_json
 from benchmark.reuse import take_over
 from benchmark.scheduler import Limits, Scheduler
 from benchmark.study import EXTENT, Evaluation, Run, Study
@@ -124,10 +124,14 @@ def _do(runs: Sequence[Run], study: str, folder: Path, dataset: Dataset, engine:
     today = Today(dataset, options.device)
     jobs = list(_jobs(runs, study, folder, today, options))
     planned = {job.run.id for job in jobs}
-    ended = {run.id: RunFolder(folder / "runs" / run.id).status()["status"] for run in runs if run.id not in planned}
+    statuses = {run.id: RunFolder(folder / "runs" / run.id).status() for run in runs if run.id not in planned}
+    ended = {name: str(status["status"]) for name, status in statuses.items()}
     complete = True
     if jobs:
         with LiveView(runs, ended, engine.places) as view, engine:
+            for run in runs:
+                if run.id in ended:
+                    view.ended(run, ended[run.id], statuses[run.id].get("critic"))
             complete = Scheduler(engine, view, options.limits).work(jobs)
     counts = Counter(ended.values())
     counts.update(RunFolder(job.folder).status().get("status", "missing") for job in jobs)
@@ -183,6 +187,7 @@ def _saving(folder: Path) -> Iterator[None]:
     try:
         (folder / "runs").mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder / ".lock"):
+            remove_litter(folder)
             yield
     except OSError as error:
         if is_disk_full(error):

@@ -15,7 +15,7 @@ from benchmark.engines.engine import Advanced, DiskFull, Ended, Engine, Event, J
 from benchmark.errors import UserError
 from benchmark.ledger import RunFolder
 from benchmark.live import LiveView
-from benchmark.records import RecordFile, write_json
+from benchmark.records import write_json
 
 POLL_SECONDS = 0.5
 ELSEWHERE_SECONDS = 1.0
@@ -37,7 +37,8 @@ class Limits:
 @dataclass
 class _Active:
     job: Job
-    began: float
+    began: float | None = None
+    """When it was first heard of: a cluster may let it wait before."""
     overdue: bool = False
 
 
@@ -100,20 +101,22 @@ class Scheduler:
             elif folder.is_claimed():
                 self.elsewhere[job.run.id] = job
             else:
-                self.active[job.run.id] = _Active(job, time.monotonic())
+                self.active[job.run.id] = _Active(job)
                 self.engine.start(job)
                 self.view.started(job.run, folder.iteration())
 
     def _take(self, event: Event) -> None:
-        job = self.active[event.run_id].job
+        attempt = self.active[event.run_id]
+        job = attempt.job
         if isinstance(event, Advanced):
+            attempt.began = attempt.began or time.monotonic()
             self.view.advanced(job.run, event.iteration)
             return
-        attempt = self.active.pop(event.run_id)
+        del self.active[event.run_id]
         if isinstance(event, Ended):
             self._ended(job)
         elif isinstance(event, Lost):
-            self._lost(attempt, event.reason)
+            self._lost(attempt, event)
         elif isinstance(event, Taken):
             self.elsewhere[event.run_id] = job
             self.view.left(job.run, "another process does it")
@@ -127,17 +130,17 @@ class Scheduler:
     def _ended(self, job: Job) -> None:
         folder = RunFolder(job.folder)
         status = folder.status()
-        self.view.ended(job.run, status["status"], final_critic(job), status.get("reason", ""))
+        self.view.ended(job.run, status["status"], status.get("critic"), status.get("reason", ""))
 
-    def _lost(self, attempt: _Active, reason: str) -> None:
+    def _lost(self, attempt: _Active, event: Lost) -> None:
         """Try a run again whose attempt was lost; after too many, or for want of time, it has failed."""
-        job, folder = attempt.job, RunFolder(attempt.job.folder)
-        times = self.lost[job.run.id] = self.lost.get(job.run.id, 0) + 1
+        job, folder, reason = attempt.job, RunFolder(attempt.job.folder), event.reason
+        times = self.lost[job.run.id] = self.lost.get(job.run.id, 0) + (not event.blameless)
         if folder.has_ended_since(job.seen):  # somebody else was quicker
             self._ended(job)
         elif times <= self.limits.retries and not attempt.overdue:
             self.waiting.appendleft(job)
-            self.view.left(job.run, f"{reason} at iteration {folder.iteration()}; tried again")
+            self.view.left(job.run, f"lost: {reason} at iteration {folder.iteration()}; tried again")
         else:
             self._give_up(job, reason if attempt.overdue or times == 1 else f"{reason}, attempt after attempt ({times})")
 
@@ -146,6 +149,7 @@ class Scheduler:
         with folder.claimed() as ours:
             if not ours:
                 self.elsewhere[job.run.id] = job
+                self.view.left(job.run, "another process does it")
                 return
             before = folder.status() or {"status": "failed", "seconds": {}}
             content = {**before, "reason": reason, "attempts": len(folder.attempts())}
@@ -156,7 +160,7 @@ class Scheduler:
         now = time.monotonic()
         limit = self.limits.run_timeout
         for name, attempt in list(self.active.items()):
-            if limit is not None and now - attempt.began > limit and not attempt.overdue:
+            if limit is not None and attempt.began and now - attempt.began > limit and not attempt.overdue:
                 attempt.overdue = True
                 self.engine.kill(name, f"no end after {limit:g} seconds (--run-timeout)")
             if self.stopping_since is not None and now - self.stopping_since > GRACE_SECONDS:
@@ -186,10 +190,3 @@ class Scheduler:
         finally:
             for name, handler in before.items():
                 signal.signal(name, handler)
-
-
-def final_critic(job: Job) -> float | None:
-    """What the critic says of a run at its end; None if it did not come so far."""
-    rows = RecordFile(job.folder / "records.jsonl").read()
-    found = [row.value for row in rows if row.metric == "critic" and row.iteration == job.run.settings.iterations]
-    return found[-1] if found else None

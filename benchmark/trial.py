@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import pickle
 import resource
+import socket
 import sys
 import time
 import traceback
@@ -126,13 +128,14 @@ def run_trial(folder: Path, device: str, watcher: Watcher, tensorboard: bool = F
     start = time.monotonic()
     try:
         iteration = run.settings.iterations if before else saved_iteration(folder)
-        ledger.begin(iteration, at=_now(), device=device)
+        ledger.begin(iteration, at=_now(), device=device, host=socket.gethostname(), process=os.getpid())
         dataset = open_dataset(run.dataset, run.fingerprint)
         do = _more_measurements if before else _reference_trial if run.is_reference else _model_trial
         with open_records(folder, iteration, tensorboard) as records:
             attempt = Attempt(folder, run, dataset, torch.device(device), watcher, records, seconds)
             do(attempt)
             status["measured"] = measured_by(attempt.scope) if not _lacking(attempt) else None
+            status["critic"] = _final_critic(attempt)
     except Stopped:
         return "stopped"
     except BrokenPipeError:
@@ -178,6 +181,12 @@ def _peak_memory() -> int:
     """Of this process, in MiB; what is mapped of the data set's cache counts."""
     unit = 1 if sys.platform == "darwin" else 1024
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20)
+
+
+def _final_critic(attempt: Attempt) -> float | None:
+    """The latest score, for views that show the best run so far without reading all records."""
+    rows = [row for row in attempt.records.read() if row.metric == "critic" and row.iteration == attempt.run.settings.iterations]
+    return rows[-1].value if rows else None
 
 
 def _lacking(attempt: Attempt) -> list[Measurement]:

@@ -1,5 +1,10 @@
+import os
+
 import pytest
 import torch
+
+# Ray's own token would be looked for in each node's HOME, and the nodes of our tests have homes of their own.
+os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """Small models and runs that several tests use."""
 
 import os
+import time
 from dataclasses import replace
 
 import torch
@@ -100,3 +101,30 @@ class Dies(Tiny):
         if self.iteration == 3:
             os._exit(9)
         return super().judge_loss(images)
+
+
+class Hangs(Tiny):
+    """Never ends."""
+
+    def judge_loss(self, images):
+        while self.iteration == 3:
+            time.sleep(0.1)
+        return super().judge_loss(images)
+
+
+class Allocates(Tiny):
+    """Takes memory without end, 16 MiB after 16 MiB."""
+
+    def judge_loss(self, images):
+        while self.iteration == 3:
+            self.seen.append(torch.ones(2**22))
+            time.sleep(0.005)
+        return super().judge_loss(images)
+
+
+def try_to_read(path: str) -> str:
+    """What stands in a file, or why that cannot be said; and where this is asked."""
+    try:
+        return f"{len(open(path, 'rb').read())} bytes"  # noqa: PTH123 - as short as can be
+    except OSError as error:
+        return type(error).__name__

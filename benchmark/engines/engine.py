@@ -31,7 +31,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Advanced:
-    """The training of a run has come so far."""
+    """An attempt is under way, and its training has come so far. The first one tells that it has begun."""
 
     run_id: str
     iteration: int
@@ -64,6 +64,8 @@ class Lost:
 
     run_id: str
     reason: str
+    blameless: bool = False
+    """Whether the run had no part in it: its machine is gone, and others may be too. Such losses are not counted."""
 
 
 @dataclass(frozen=True)

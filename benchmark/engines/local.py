@@ -20,6 +20,7 @@ import psutil
 from benchmark.engines.engine import Advanced, Engine, Event, Job, Lost
 from benchmark.engines.worker import work
 from benchmark.errors import UserError
+from benchmark.ledger import RunFolder
 from benchmark.trial import Watcher
 
 MEMORY_OF_A_RUN = 2 * 2**30
@@ -215,6 +216,7 @@ def _worker_main(job: Job, gpu: str | None, pipe: Connection) -> None:
         signal.signal(name, signal.SIG_IGN)
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # before anything here has asked CUDA
+    pipe.send(Advanced(job.run.id, RunFolder(job.folder).iteration()))
     event = work(job, _PipeWatcher(job.run.id, pipe))
     pipe.send(event)
     pipe.close()

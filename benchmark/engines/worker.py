@@ -7,7 +7,7 @@ from dataclasses import asdict
 from benchmark.engines.engine import DiskFull, Ended, Event, Job, Stopped, Taken
 from benchmark.errors import is_disk_full
 from benchmark.ledger import FINISHED, RunFolder
-from benchmark.records import environment, read_json, write_json
+from benchmark.records import environment, read_json, remove_litter, write_json
 from benchmark.trial import Watcher, run_trial
 
 
@@ -20,6 +20,7 @@ def work(job: Job, watcher: Watcher) -> Event:
                 return Taken(name)
             if folder.has_ended_since(job.seen):
                 return Ended(name)
+            remove_litter(job.folder)
             _describe(job, folder)
             return Stopped(name) if run_trial(job.folder, job.device, watcher, job.tensorboard) == "stopped" else Ended(name)
     except OSError as error:

@@ -154,11 +154,12 @@ def test_a_lost_attempt_is_said_and_costs_what_is_done_again(clock):
     view = LiveView([DCGAN, AGE], {}, 2, console, clock=clock)
     view.started(DCGAN, 0)
     view.advanced(DCGAN, 70)
-    view.left(DCGAN, "killed by SIGKILL")
+    view.left(DCGAN, "lost: killed by SIGKILL at iteration 70; tried again")
     view.left(AGE, "another process does it")  # it was not running here: no attempt was lost
     view.advanced(DCGAN, 71)  # late, and of no consequence
     assert lines(console) == [f"{DCGAN.id}: lost: killed by SIGKILL at iteration 70; tried again"]
     assert row(view, "dcgan")[0] == [0, 0, 0, 0, 1]
+    assert not any("/ 100" in line for line in picture(view))
     clock.now += 50
     view.started(DCGAN, 50)
     assert row(view, "dcgan")[0] == [0, 1, 0, 0, 0]
@@ -211,14 +212,14 @@ def test_names_and_reasons_are_shown_as_they_are(console):
     with LiveView([model], {}, 1, shown) as view:
         view.started(model, 0)
         view.say("[link=a]b[/] :warning:")
-        view.left(model, "[/]")
+        view.left(model, "lost: [/]")
         view.started(model, 0)
         assert f"{model.id}  0 / 5" in picture(view)
         view.ended(model, "failed", 1.0, "KeyError: [bold] [/] :boom: \x1b[31m\n" + 500 * "x")
     assert row(view, "[b]x[/] ") == ([0, 0, 0, 1, 0], ["1", model.id])
     said = shown.file.getvalue()
     assert "[link=a]b[/] :warning:\n" in said
-    assert "lost: [/] at iteration 0" in said
+    assert f"{model.id}: lost: [/]" in said
     assert f"{model.id}: failed, critic 1: KeyError: [bold] [/] :boom:  [31m xxx" in said
     assert "\x1b[31m xxx" not in said
     assert said.count("x") < 250

@@ -1,12 +1,7 @@
 """Studies from end to end, in worker processes, on real digits."""
 
-import contextlib
 import json
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -15,29 +10,12 @@ import pytest
 import torch
 
 from benchmark import load
-from benchmark.datasets import load_dataset
-from benchmark.engines.local import LocalEngine, cores, resolve_workers
+from benchmark.engines.local import LocalEngine, cores
 from benchmark.errors import UserError
 from benchmark.report import make_report
-from benchmark.runner import Options, Outcome, measure_study, run_study
-from benchmark.scheduler import Limits
-from benchmark.study import Study, resolve
+from benchmark.runner import Options, Outcome, measure_study
 from benchmark.trial import Watcher, run_trial
-from tests.support import SETTINGS
-
-ITERATIONS = 20
-
-
-def tiny_study(models=("tests.support.Tiny", "age"), **settings) -> Study:
-    """A study whose evaluation is as small as its training."""
-    study = resolve(load_dataset("colormnist-mini"), models=models, study="tiny", width=0.125, budget=1)
-    settings = replace(SETTINGS, iterations=ITERATIONS, **settings)
-    return replace(study, settings=settings, runs=tuple(replace(run, settings=settings) for run in study.runs))
-
-
-def do(study: Study, results: Path, workers: int = 1, **limits) -> Outcome:
-    """Run a study on this machine."""
-    return run_study(study, results, LocalEngine(workers), Options(limits=Limits(**limits)))
+from tests.studies import ITERATIONS, contents, do, tiny_study
 
 
 def measure(folder: Path, evaluation) -> Outcome:
@@ -54,11 +32,6 @@ class Steps(Watcher):
     def advanced(self, iteration):
         self.seen.append(iteration)
         self.then(iteration)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    kinds = ("records.jsonl", "samples.png", "reconstructions.png", "run.json", "study.json")
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.name in kinds}
 
 
 @pytest.fixture(scope="module")
@@ -261,49 +234,6 @@ def test_code_that_changed_since_is_not_trained_under_the_old_name(tmp_path):
     assert do(study, tmp_path).counts["failed"] == 1
     status = json.loads((tmp_path / "tiny" / "runs" / study.runs[-1].id / "status.json").read_text())
     assert "is not what run" in status["reason"]
-
-
-def processes_of(session: int) -> list[str]:
-    """The processes of a session that are still there, by /proc."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            fields = stat.read_text().rpartition(")")[2].split()
-            if int(fields[3]) == session and fields[0] != "Z":
-                found.append(stat.parent.name)
-    return found
-
-
-def wait_until(happened, seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.1)
-
-
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads processes from /proc")
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_workers_end_with_their_parent_and_leave_no_status(tmp_path, how):
-    words = ["--models", "dcgan", "--budget", "1", "--iterations", "100000", "--study", "killed", "--results", str(tmp_path)]
-    parent = subprocess.Popen(
-        [sys.executable, "-m", "benchmark", "run", *words], start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    runs = tmp_path / "killed" / "runs"
-    wait_until(lambda: runs.exists() and any(runs.glob("*/run.json")), 120)
-    assert len(processes_of(parent.pid)) > 1
-    parent.send_signal(how)
-    parent.communicate()
-    wait_until(lambda: not processes_of(parent.pid), 30)
-    assert not list(runs.glob("*/status.json"))
-    assert not list(runs.glob("*/error.txt"))
-    assert parent.returncode == (130 if how == signal.SIGTERM else -signal.SIGKILL)
-
-
-def test_workers_times_threads_never_exceed_the_cores():
-    assert resolve_workers(None, 1) == cores()
-    assert resolve_workers(None, 10_000) == 1
-    with pytest.raises(UserError, match="WORKERS is at most"):
-        resolve_workers(cores() + 1, 1)
 
 
 def test_a_trained_model_comes_back_as_it_was_evaluated(finished):

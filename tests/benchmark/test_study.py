@@ -1,10 +1,11 @@
+import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from baselines import DCGAN
-from benchmark.datasets import load_dataset
+from benchmark.datasets import RECIPES, load_dataset
 from benchmark.errors import UserError
 from benchmark.models import ALIASES, code_fingerprint, dotted_path, import_model, short_name
 from benchmark.study import Run, describe_study, resolve
@@ -38,12 +39,83 @@ def test_the_papers_grid_is_the_product_of_its_values(dataset):
     assert study.settings.iterations == 100_000
 
 
+RATES, HIGHER = [1e-4, 2e-4, 3e-4], [1e-4, 2e-4, 1e-3]
+WEIGHTS = [1, 5, 10, 50]
+PAPER = {
+    "dcgan": {"learning_rate": RATES, "discriminator_learning_rate": RATES},
+    "wgan_gp": {"learning_rate": RATES, "critic_learning_rate": RATES},
+    "age": {"learning_rate": [1e-4, 2e-4, 5e-4], "code_weight": [0.78125, 3.90625, 7.8125, 15.625]},
+    "alphagan": {
+        "learning_rate": HIGHER, "discriminator_learning_rate": HIGHER, "code_discriminator_learning_rate": HIGHER,
+        "encoder_reconstruction_weight": WEIGHTS, "generator_reconstruction_weight": WEIGHTS,
+    },
+}  # fmt: skip
+"""docs/studies.md, by hand."""
+
+
+@pytest.mark.parametrize(
+    ("name", "iterations", "latent_dims", "cells_of"),
+    [
+        ("colormnist", 100_000, [10, 50, 75], {"dcgan": 27, "wgan_gp": 27, "age": 36, "alphagan": 1296}),
+        ("cifar10", 200_000, [128], {"dcgan": 9, "wgan_gp": 9, "age": 12, "alphagan": 432}),
+    ],
+)
+def test_the_papers_grids_cell_by_cell(dataset, name, iterations, latent_dims, cells_of):
+    recipe, shape = RECIPES[name], (3, 28, 28) if name == "colormnist" else (3, 32, 32)
+    images = replace(
+        dataset, name=name, image_shape=shape, latent_dims=recipe.latent_dims, paper_iterations=recipe.paper_iterations
+    )
+    study = resolve(images, "paper")
+    assert {model: counts["configurations"] for model, counts in study.models.items()} == cells_of
+    assert study.settings.iterations == iterations
+    assert study.settings.batch_size == 64
+    for model, values in PAPER.items():
+        product = itertools.product(*({**values, "latent_dim": latent_dims}.values()))
+        swept = [*values, "latent_dim"]
+        assert sorted(tuple(cell[key] for key in swept) for cell in cells(study, model)) == sorted(product)
+        fixed = {key: {cell[key] for cell in cells(study, model)} for key in cells(study, model)[0] if key not in swept}
+        assert fixed.pop("width") == {1.0}
+        assert (
+            fixed
+            == {
+                "dcgan": {},
+                "wgan_gp": {"penalty_weight": {10.0}},
+                "age": {"reconstruction_weight": {10.0}, "generator_updates": {None}},
+                "alphagan": {"code_prior": {"discriminator"}},
+            }[model]
+        )
+
+
+def test_a_users_values_replace_the_classs_key_by_key(dataset):
+    sweeps = {"dcgan": {"learning_rate": [1e-3], "latent_dim": [4, 5]}, "baselines.AGE": {}}
+    study = resolve(dataset, models=sweeps, study="mine", width=0.5, budget=99)
+    assert {model: counts["grid"] for model, counts in study.models.items()} == {"dcgan": 1 * 3 * 2, "age": 36}
+    assert {cell["learning_rate"] for cell in cells(study)} == {2e-3}
+    assert {cell["latent_dim"] for cell in cells(study)} == {4, 5}
+    assert {cell["discriminator_learning_rate"] for cell in cells(study)} == {2e-4, 4e-4, 6e-4}
+    assert DCGAN.sweep["learning_rate"] == (1e-4, 2e-4, 3e-4)
+
+
+def test_a_study_with_sweeps_of_its_own_is_not_taken_for_the_one_without(dataset):
+    with pytest.raises(UserError, match="needs a name"):
+        resolve(dataset, models={"dcgan": {"latent_dim": [4]}})
+    assert resolve(dataset, models={"dcgan": {}}).name == resolve(dataset, models=["dcgan"]).name
+
+
+def test_a_users_value_of_no_hyperparameter(dataset):
+    with pytest.raises(UserError, match="unknown hyperparameter 'learning_rte': did you mean 'learning_rate'"):
+        resolve(dataset, models={"dcgan": {"learning_rte": [1e-3]}}, study="mine")
+
+
 def test_a_larger_budget_extends_a_smaller_one_and_a_small_grid_is_used_whole(dataset):
     few, more, all_of_them = (resolve(dataset, models=["dcgan"], budget=n) for n in (3, 7, 1000))
     assert cells(more)[:3] == cells(few)
     assert len(cells(all_of_them)) == 27
     assert all_of_them.models["dcgan"] == {"grid": 27, "configurations": 27}
-    assert any("whole grid" in line for line in describe_study(all_of_them, dataset))
+    assert any("the whole grid of 27: fewer than BUDGET=1000" in line for line in describe_study(all_of_them, dataset))
+    whole = describe_study(resolve(dataset, models=["dcgan"], budget=27), dataset)
+    assert any("the whole grid of 27, seeds" in line for line in whole)
+    assert not any("fewer" in line for line in whole)
 
 
 def test_seeds_repeat_the_same_configurations(dataset):

@@ -1,0 +1,282 @@
+"""Runs as tasks of a Ray cluster: source, data and weights travel to the nodes, the runs' files come back. No disk is shared."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reads it when it is imported
+
+import ray
+from ray.exceptions import (
+    NodeDiedError,
+    ObjectLostError,
+    OutOfMemoryError,
+    RayError,
+    TaskCancelledError,
+    WorkerCrashedError,
+)
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from benchmark import cache
+from benchmark.devices import check_device
+from benchmark.engines import ray_task
+from benchmark.engines.engine import Advanced, Ended, Engine, Event, Job, Lost, Stopped, Taken
+from benchmark.errors import UserError
+from benchmark.ledger import CHECKPOINT, RunFolder
+from benchmark.models import source_roots
+from benchmark.records import read_json, write_json
+
+CONNECT_SECONDS = 5.0
+LOOK_SECONDS = 1.0
+"""How often to look whether the nodes of all runs are there."""
+
+
+@dataclass
+class _Task:
+    """An attempt that Ray makes, or has in its queue."""
+
+    job: Job
+    reference: Any
+    attempt: int
+    claim: ExitStack
+    """Holds the run's folder here; what happens on the node is written down here alone."""
+    node: str = ""
+    """Where it is; empty as long as it waits."""
+    killed: str = ""
+
+
+@dataclass
+class _Supplies:
+    """What nodes may ask for, put into the object store once."""
+
+    data: dict[tuple[str, str], Any] = field(default_factory=dict)
+    weights: dict[str, Any] = field(default_factory=dict)
+
+    def of(self, job: Job) -> ray_task.Supplies:
+        run, how = job.run, job.run.settings.evaluation
+        key = (run.dataset, run.fingerprint)
+        if key not in self.data:
+            self.data[key] = ray.put(cache.pack(*key))
+        used = [evaluator for evaluator in (how.inception, how.cifar10) if not evaluator.missing]
+        for evaluator in used:
+            if evaluator.sha256 not in self.weights:
+                self.weights[evaluator.sha256] = ray.put(Path(evaluator.path).read_bytes())
+        return ray_task.Supplies([self.data[key]], {some.sha256: [self.weights[some.sha256]] for some in used})
+
+
+class RayEngine(Engine):
+    """Tasks on the cluster at RAY_ADDRESS, or on a local one that lives as long as this process.
+
+    Args:
+        threads: of each run; so many CPUs does a task ask for.
+        models: dotted paths of the models; their source travels with ours.
+        device: "cpu", "cuda", or "auto" for GPUs where the cluster has some.
+        workers: runs at once; by default as many as the cluster has room for.
+        runs_per_gpu: how many tasks share one.
+        storage: a path or URL of fsspec that all nodes reach, where runs save themselves; without one a lost run starts anew.
+        checkpoints: whether trained weights come back.
+        run_memory: bytes that a task asks for.
+
+    Raises:
+        UserError: if there is no such cluster, or it has no room for a single run.
+    """
+
+    def __init__(
+        self,
+        threads: int,
+        models: Iterable[str],
+        device: str = "auto",
+        workers: int | None = None,
+        runs_per_gpu: int = 1,
+        storage: str | None = None,
+        checkpoints: bool = True,
+        run_memory: int | None = None,
+    ) -> None:
+        self.threads, self.workers, self.runs_per_gpu = threads, workers, runs_per_gpu
+        self.storage, self.checkpoints = storage, checkpoints
+        check_device(device)
+        with tempfile.TemporaryDirectory(prefix="alphagan-source-") as stage:
+            _stage_source(models, Path(stage))
+            self.address = _connect(stage)
+        resources = ray.cluster_resources()
+        self._device = "cuda" if device == "cuda" or (device == "auto" and resources.get("GPU")) else "cpu"
+        if resources.get("CPU", 0) < threads or (self._device == "cuda" and not resources.get("GPU")):
+            raise UserError(f"the Ray cluster has no room for a run of {threads} CPUs on {self._device}: it has {resources}")
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        self.mailbox = ray.remote(ray_task.Mailbox).options(num_cpus=0, scheduling_strategy=here).remote()
+        self.remote = ray.remote(ray_task.attempt_on_node).options(
+            num_cpus=threads,
+            num_gpus=1 / runs_per_gpu if self._device == "cuda" else 0,
+            memory=run_memory,
+            max_retries=0,  # the scheduler counts attempts, on every engine alike
+            scheduling_strategy="SPREAD",
+        )
+        self.supplies = _Supplies()
+        self.tasks: dict[str, _Task] = {}
+        self.attempts = 0
+        self.unheard: list[Event] = []
+        self.looked_at = time.monotonic()
+
+    @property
+    def places(self) -> int:
+        resources = ray.cluster_resources()
+        room = resources.get("CPU", 0) // self.threads
+        if self._device == "cuda":
+            room = min(room, resources.get("GPU", 0) * self.runs_per_gpu)
+        return self.workers or max(1, int(room))  # a cluster that shrinks to nothing may grow again
+
+    @property
+    def device(self) -> str:
+        return self._device
+
+    @property
+    def summary(self) -> str:
+        saves = f"saved in {self.storage}" if self.storage else "a run whose node is lost starts anew (--storage saves it)"
+        return f"{self.places} at once on Ray at {self.address}, {self._device}; {saves}"
+
+    def start(self, job: Job) -> None:
+        """Begin an attempt on some node."""
+        claim = ExitStack()
+        if not claim.enter_context(RunFolder(job.folder).claimed()):
+            self.unheard.append(Taken(job.run.id))
+        elif RunFolder(job.folder).has_ended_since(job.seen):
+            self.unheard.append(Ended(job.run.id))
+            claim.close()
+        else:
+            self.attempts += 1
+            files = ray_task.read_files(job.folder)
+            reference = self.remote.remote(job, self.attempts, files, self.mailbox, self.supplies.of(job), self.storage)
+            self.tasks[job.run.id] = _Task(job, reference, self.attempts, claim)
+
+    def events(self, seconds: float) -> list[Event]:
+        """What happened since it was asked last."""
+        found, self.unheard = self.unheard, []
+        references = {task.reference: task for task in self.tasks.values()}
+        ready: Sequence[Any] = []
+        if references:
+            ready = ray.wait(list(references), num_returns=1, timeout=0 if found else seconds)[0]
+        found += [self._end(references[reference]) for reference in ready]
+        for name, (attempt, node, iteration) in ray.get(self.mailbox.read.remote()).items():
+            task = self.tasks.get(name)
+            if task and task.attempt == attempt:
+                task.node = node
+                RunFolder(task.job.folder).advance(iteration)
+                found.append(Advanced(name, iteration))
+        return found + self._look_for_nodes()
+
+    def _end(self, task: _Task) -> Event:
+        """What an attempt gave back, written down; or why it gave nothing."""
+        name = task.job.run.id
+        try:
+            event, files = ray.get(task.reference)
+        except TaskCancelledError:
+            event, files = (Lost(name, task.killed) if task.killed else Stopped(name)), {}
+        except (NodeDiedError, ObjectLostError):
+            event, files = Lost(name, "its node is gone", blameless=True), {}
+        except (WorkerCrashedError, OutOfMemoryError) as error:
+            event, files = Lost(name, str(error).strip().splitlines()[0]), {}
+        except RayError as error:
+            event, files = Lost(name, f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}"), {}
+        try:
+            self._keep(task, event, files)
+        finally:
+            self._forget(task)
+        return event
+
+    def _keep(self, task: _Task, event: Event, files: ray_task.Files) -> None:
+        """Write down what came back: the environment is that of the node, the evaluators' paths are ours."""
+        if not files:
+            return
+        status = files.pop("status.json", None)
+        if status and not self.checkpoints:
+            files.pop(CHECKPOINT, None)
+        folder = task.job.folder
+        ray_task.write_files(folder, files)
+        if "run.json" in files:
+            write_json(folder / "run.json", {**read_json(folder / "run.json"), "settings": asdict(task.job.run.settings)})
+        if status:
+            (folder / "error.txt").unlink(missing_ok=True) if "error.txt" not in files else None
+            ray_task.write_files(folder, {"status.json": status})
+            if self.storage:
+                ray_task.Saves(self.storage, task.job, folder, task.attempt).remove()
+
+    def _forget(self, task: _Task) -> None:
+        del self.tasks[task.job.run.id]
+        task.claim.close()
+
+    def _look_for_nodes(self) -> list[Event]:
+        """Attempts whose nodes are gone, of which Ray does not always tell: a node that hangs keeps its tasks."""
+        if time.monotonic() - self.looked_at < LOOK_SECONDS:
+            return []
+        self.looked_at = time.monotonic()
+        alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+        gone = [task for task in self.tasks.values() if task.node and task.node not in alive]
+        for task in gone:
+            ray.cancel(task.reference, force=True)
+            self._forget(task)
+        return [Lost(task.job.run.id, "its node is gone", blameless=True) for task in gone]
+
+    def stop(self) -> None:
+        """Ask all attempts to save and come back; those that wait for a node end at once."""
+        ray.get(self.mailbox.stop.remote())
+        for task in self.tasks.values():
+            if not task.node:
+                ray.cancel(task.reference, force=True)
+
+    def kill(self, run_id: str, reason: str) -> None:
+        """End an attempt at once."""
+        self.tasks[run_id].killed = reason
+        ray.cancel(self.tasks[run_id].reference, force=True)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for task in list(self.tasks.values()):
+            ray.cancel(task.reference, force=True)
+            self._forget(task)
+        ray.shutdown()
+
+
+def _connect(stage: str) -> str:
+    """Join the cluster at RAY_ADDRESS, or start one here; its address for people."""
+    address = os.environ.get("RAY_ADDRESS", "")
+    _silence()
+    common = {"log_to_driver": False, "logging_level": "ERROR", "runtime_env": {"working_dir": stage}}
+    if not address:
+        ray.init(address="local", include_dashboard=False, **common)
+        return "this machine"
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host:  # a dead address would hang for minutes
+        try:
+            socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+        except (OSError, ValueError) as error:
+            raise UserError(f"there is no Ray cluster at RAY_ADDRESS={address}: {error}") from None
+    try:
+        ray.init(address=address, **common)
+    except (ConnectionError, ValueError) as error:
+        raise UserError(f"there is no Ray cluster at RAY_ADDRESS={address}: {error}") from None
+    return address
+
+
+def _silence() -> None:
+    """Ray prints dumps of dead workers' logs to the standard output, whatever its options; what matters of them are events."""
+    vars(sys.modules["ray._private.worker"])["print_to_stdstream"] = lambda *_, **__: None  # there is no public switch
+
+
+def _stage_source(models: Iterable[str], stage: Path) -> None:
+    """Copy our packages and the models' own modules to where Ray takes them from; nothing else travels."""
+    ours = ("benchmark", "metrics", "baselines", "alphagan")
+    for name, root in source_roots([*ours, *models]).items():
+        if root.is_dir():
+            shutil.copytree(root, stage / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", ".git*"))
+        else:
+            shutil.copyfile(root, stage / root.name)

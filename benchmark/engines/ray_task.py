@@ -1,0 +1,220 @@
+"""What a node of a Ray cluster does: one attempt at a run, in a folder of its own; its files are what it gives back."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import tempfile
+import threading
+import zipfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import ray
+
+from benchmark import cache
+from benchmark.datasets import RECIPES
+from benchmark.engines.engine import Ended, Event, Job
+from benchmark.engines.worker import work
+from benchmark.errors import UserError
+from benchmark.ledger import CHECKPOINT
+from benchmark.records import write_atomically, write_json
+from benchmark.sources import Found
+from benchmark.study import Evaluator
+from benchmark.trial import Watcher, saved_iteration
+
+Files = dict[str, bytes]
+"""The files of a run's folder by their paths inside it."""
+
+NOT_CARRIED = (".lock", "progress")
+SAVED = (CHECKPOINT, "records.jsonl", "attempts.jsonl")
+"""What another node needs to go on."""
+POST_SECONDS = 0.5
+
+
+class Mailbox:
+    """An actor beside the driver: runs tell it how far they are, and hear from it whether to stop."""
+
+    def __init__(self) -> None:
+        self.news: dict[str, tuple[int, str, int]] = {}
+        self.stopping = False
+
+    def post(self, run_id: str, attempt: int, node: str, iteration: int) -> bool:
+        """Take the news of a run; whether it is to stop."""
+        self.news[run_id] = (attempt, node, iteration)
+        return self.stopping
+
+    def read(self) -> dict[str, tuple[int, str, int]]:
+        """The latest news of each run since this was asked last: attempt, node, iteration."""
+        news, self.news = self.news, {}
+        return news
+
+    def stop(self) -> None:
+        """Let every run that posts hear that it is to stop."""
+        self.stopping = True
+
+
+@dataclass(frozen=True)
+class Supplies:
+    """What a run needs that may not be on its node, by references: it is fetched only where it is missing."""
+
+    data: list[Any]
+    """Of one reference to what `cache.pack` gave."""
+    weights: Mapping[str, list[Any]]
+    """By the hash of an evaluator's weights: one reference to the file's content."""
+
+
+def attempt_on_node(
+    job: Job, attempt: int, files: Files, mailbox: Any, supplies: Supplies, storage: str | None
+) -> tuple[Event, Files]:
+    """Make an attempt at a run in a scratch folder; how it ended, and all files of the run."""
+    scratch = Path(tempfile.mkdtemp(prefix=f"{job.run.id}-"))
+    saves = Saves(storage, job, scratch, attempt) if storage else None
+    watcher = MailboxWatcher(job.run.id, attempt, mailbox, saves)
+    try:
+        write_files(scratch, files)
+        if saves is not None:
+            saves.fetch()
+        try:
+            here = _supplied(replace(job, folder=scratch), supplies)
+        except UserError as problem:
+            write_json(scratch / "status.json", {"status": "failed", "reason": str(problem), "seconds": {}})
+            return Ended(job.run.id), read_files(scratch)
+        return work(here, watcher), read_files(scratch)
+    finally:
+        watcher.close()
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def read_files(folder: Path) -> Files:
+    """The files of a run's folder."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in NOT_CARRIED]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths if path.suffix != ".part"}
+
+
+def write_files(folder: Path, files: Files) -> None:
+    """Write a run's files, its status at last."""
+    for name in sorted(files, key=lambda name: name == "status.json"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / name, files[name])
+
+
+class MailboxWatcher(Watcher):
+    """Tells the driver how far a run is. A thread does so: there, waiting for an answer gives none of the task's cores away."""
+
+    def __init__(self, run_id: str, attempt: int, mailbox: Any, saves: Saves | None) -> None:
+        self.run_id, self.attempt, self.mailbox, self.saves = run_id, attempt, mailbox, saves
+        self.iteration, self.stop, self.over = 0, False, threading.Event()
+        self.node = ray.get_runtime_context().get_node_id()
+        self.thread = threading.Thread(target=self._post, daemon=True)
+        self.thread.start()
+
+    def _post(self) -> None:
+        while True:
+            try:
+                news = self.mailbox.post.remote(self.run_id, self.attempt, self.node, self.iteration)
+                self.stop = ray.get(news, timeout=30)
+            except ray.exceptions.GetTimeoutError:
+                pass  # a busy driver; the next answer will do
+            except ray.exceptions.RayError:
+                os._exit(1)  # the driver is gone: nobody is left to hear of this run
+            if self.over.wait(POST_SECONDS):
+                return
+
+    def advanced(self, iteration: int) -> None:
+        self.iteration = iteration
+
+    def saved(self) -> None:
+        if self.saves is not None:
+            self.saves.put()
+
+    def stopping(self) -> bool:
+        return self.stop
+
+    def close(self) -> None:
+        """End the thread."""
+        self.over.set()
+        self.thread.join(5)
+
+
+class Saves:
+    """Where a run saves itself for another node: one file in a storage that all nodes reach."""
+
+    def __init__(self, storage: str, job: Job, folder: Path, attempt: int) -> None:
+        self.files, base = fsspec.core.url_to_fs(storage)
+        self.path = f"{base}/{job.study}/{job.run.id}.zip"
+        self.folder, self.attempt = folder, attempt
+
+    def put(self) -> None:
+        """Save the checkpoint with its records, as one file, renamed when whole."""
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for name in SAVED:
+                archive.write(self.folder / name, name)
+        part = f"{self.path}.{self.attempt}.part"  # a lost attempt may still be writing its own
+        self.files.makedirs(self.path.rpartition("/")[0], exist_ok=True)
+        self.files.pipe_file(part, buffer.getvalue())
+        self.files.mv(part, self.path)
+
+    def fetch(self) -> None:
+        """Take what was saved, if it has come farther than what is here."""
+        if not self.files.exists(self.path):
+            return
+        with zipfile.ZipFile(io.BytesIO(self.files.cat_file(self.path))) as archive, tempfile.TemporaryDirectory() as other:
+            write_files(Path(other), {name: archive.read(name) for name in SAVED})
+            if saved_iteration(Path(other)) > saved_iteration(self.folder):
+                write_files(self.folder, read_files(Path(other)))
+
+    def remove(self) -> None:
+        """Remove what a run saved that is done."""
+        if self.files.exists(self.path):
+            self.files.rm_file(self.path)
+
+
+def _supplied(job: Job, supplies: Supplies) -> Job:
+    """The job with all that it needs on this node."""
+    with ThreadPoolExecutor(1) as thread:  # waiting in the main thread would give the task's cores away
+        thread.submit(_fetch_data, job, supplies).result()
+        how = job.run.settings.evaluation
+        inception = thread.submit(_fetch_weights, how.inception, supplies).result()
+        cifar10 = thread.submit(_fetch_weights, how.cifar10, supplies).result()
+    evaluation = replace(how, inception=inception, cifar10=cifar10)
+    return replace(job, run=replace(job.run, settings=replace(job.run.settings, evaluation=evaluation)))
+
+
+def _fetch_data(job: Job, supplies: Supplies) -> None:
+    """Have the data set in this node's cache: from the node's DATA_DIR where it is there, else from the driver.
+
+    Raises:
+        UserError: if DATA_DIR holds other pixels.
+    """
+    run = job.run
+    if cache.is_whole(cache.place(run.dataset, run.fingerprint)):
+        return
+    recipe, data_dir = RECIPES.get(run.dataset), os.environ.get("DATA_DIR")
+    found: Found | None = recipe.find(Path(data_dir)) if recipe and data_dir else None
+    if recipe is None or found is None:
+        cache.unpack(run.dataset, run.fingerprint, ray.get(supplies.data[0]))
+        return
+    fingerprint = cache.prepared(recipe.name, recipe.version, found)
+    if fingerprint != run.fingerprint:
+        raise UserError(
+            f"{run.dataset} in this node's DATA_DIR {data_dir} is not the study's: its fingerprint is {fingerprint[:12]} there, "
+            f"{run.fingerprint[:12]} at the head; without DATA_DIR the head sends its own"
+        )
+
+
+def _fetch_weights(evaluator: Evaluator, supplies: Supplies) -> Evaluator:
+    """An evaluator whose weights are in this node's cache; whoever loads them checks their hash."""
+    if evaluator.missing:
+        return evaluator
+    path = cache.root() / "weights" / f"{evaluator.sha256}.pt"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, ray.get(supplies.weights[evaluator.sha256][0]))
+    return replace(evaluator, path=str(path))
