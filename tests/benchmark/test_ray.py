@@ -37,7 +37,7 @@ QUICK_HEALTH = {
 
 @pytest.fixture
 def cluster(tmp_path, monkeypatch):
-    """A head without cores and two nodes of one core, each with a home and an empty cache of its own, and the names of the nodes."""
+    """A head without cores and two nodes of one core, each with a home and an empty cache of its own."""
     shutil.copytree(ROOT / "tests" / "ray_guard", tmp_path / "guard")
     ours = [ROOT / name for name in ("benchmark", "metrics", "baselines", "alphagan", "tests")]
     forbidden = [tmp_path / "results", tmp_path / "data", cache.root(), *ours]
