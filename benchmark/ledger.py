@@ -10,11 +10,30 @@ from typing import Any
 
 import filelock
 
-from benchmark.records import append_lines, read_json
+from benchmark.errors import UserError
+from benchmark.records import append_lines
 
 CHECKPOINT = "checkpoint.ckpt"
+STATUSES = ("done", "diverged", "failed")
 FINISHED = ("done", "diverged")
 """Statuses that stay: a failed run is tried again by the next command, these are not."""
+
+
+def as_status(text: str, folder: Path) -> dict[str, Any]:
+    """The content of a status.json.
+
+    Raises:
+        UserError: if it is none.
+    """
+    try:
+        content = json.loads(text or "{}")
+        if text and content["status"] not in STATUSES:
+            raise ValueError(f"no run ends as {content['status']!r}")
+        return dict(content)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{folder / 'status.json'} does not say how a run ended: {error}; without it the run is done anew"
+        ) from None
 
 
 class RunFolder:
@@ -40,8 +59,7 @@ class RunFolder:
         Raises:
             UserError: if the file is no JSON.
         """
-        path = self.path / "status.json"
-        return dict(read_json(path)) if path.exists() else {}
+        return as_status(self.status_text(), self.path)
 
     def iteration(self) -> int:
         """How far the run has come, about: what its last attempt said last."""

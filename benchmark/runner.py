@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from benchmark.datasets import Dataset, open_dataset
 from benchmark.engines.engine import Engine, Job
 from benchmark.errors import UserError, is_disk_full
 from benchmark.evaluation import lacking, measured_by
-from benchmark.ledger import FINISHED, RunFolder
+from benchmark.ledger import FINISHED, RunFolder, as_status
 from benchmark.live import LiveView
 from benchmark.records import RecordFile, environment, read_json, remove_litter, write_json
 from benchmark.reuse import take_over
@@ -87,9 +87,10 @@ def run_study(study: Study, results: Path, engine: Engine, options: Options) -> 
     with _saving(folder):
         left_over = _save(study, folder)
     dataset = open_dataset(study.dataset, study.fingerprint)
-    missing = [run for run in study.runs if RunFolder(folder / "runs" / run.id).status().get("status") not in FINISHED]
-    taken = take_over(missing, study.name, results) if missing else Counter[str]()
-    outcome = _do(study.runs, study.name, folder, dataset, engine, options)
+    seen = _look(study.runs, folder)
+    missing = [some.run for some in seen if some.status not in FINISHED]
+    taken = take_over(missing, study.name, results)
+    outcome = _do(_look(study.runs, folder) if taken else seen, study.name, dataset, engine, options)
     outcome.copied, outcome.continued, outcome.left_over = taken["copied"], taken["continued"], left_over
     return outcome
 
@@ -110,48 +111,58 @@ def measure_study(folder: Path, evaluation: Evaluation, engine: Engine, options:
     paths = [folder / "runs" / name / "run.json" for name in content["runs"]]
     runs = [Run.from_json(read_json(path), path) for path in paths if path.exists()]
     runs = [replace(run, settings=replace(run.settings, evaluation=evaluation)) for run in runs]
-    done = [run for run in runs if RunFolder(folder / "runs" / run.id).status().get("status") == "done"]
+    done = [some for some in _look(runs, folder) if some.status == "done"]
     dataset = open_dataset(content["dataset"], content["fingerprint"])
     with _saving(folder):
         content["settings"]["evaluation"] = asdict(evaluation)
         if content != read_json(folder / "study.json"):
             write_json(folder / "study.json", content)
-    return _do(done, content["study"], folder, dataset, engine, options)
+    return _do(done, content["study"], dataset, engine, options)
 
 
-def _do(runs: Sequence[Run], study: str, folder: Path, dataset: Dataset, engine: Engine, options: Options) -> Outcome:
-    """Let the engine do what runs lack."""
+@dataclass(frozen=True)
+class _Seen:
+    """A run as its folder shows it; read once, for a study may have many thousands."""
+
+    run: Run
+    place: RunFolder
+    text: str
+    """Of status.json."""
+    facts: Mapping[str, Any]
+    """The same, read."""
+
+    @property
+    def status(self) -> str:
+        return str(self.facts.get("status", "missing"))
+
+
+def _look(runs: Iterable[Run], folder: Path) -> list[_Seen]:
+    places = [(run, RunFolder(folder / "runs" / run.id)) for run in runs]
+    return [_Seen(run, place, text, as_status(text, place.path)) for run, place in places for text in [place.status_text()]]
+
+
+def _do(seen: Sequence[_Seen], study: str, dataset: Dataset, engine: Engine, options: Options) -> Outcome:
+    """Let the engine do what runs lack: finished ones that are to be measured again first, then those to be trained."""
     today = Today(dataset, options.device)
-    jobs = list(_jobs(runs, study, folder, today, options))
+    lacking_some = [some for some in seen if today.lacks(some.run, some.facts, some.place)]
+    untrained = [some for some in seen if some.status not in FINISHED]
+    jobs = [
+        Job(some.run, some.place.path, some.text, options.device, options.tensorboard, study)
+        for some in (*lacking_some, *untrained)
+    ]
     planned = {job.run.id for job in jobs}
-    statuses = {run.id: RunFolder(folder / "runs" / run.id).status() for run in runs if run.id not in planned}
-    ended = {name: str(status["status"]) for name, status in statuses.items()}
+    found = {some.run.id: some for some in seen if some.run.id not in planned}
     complete = True
     if jobs:
-        with LiveView(runs, ended, engine.places) as view, engine:
-            for run in runs:
-                if run.id in ended:
-                    view.ended(run, ended[run.id], statuses[run.id].get("critic"))
+        ended = {name: some.status for name, some in found.items()}
+        with LiveView([some.run for some in seen], ended, engine.places) as view, engine:
+            for some in found.values():
+                view.ended(some.run, some.status, some.facts.get("critic"))
             complete = Scheduler(engine, view, options.limits).work(jobs)
-    counts = Counter(ended.values())
-    counts.update(RunFolder(job.folder).status().get("status", "missing") for job in jobs)
-    unmeasured = sum(today.lacks(job.run, RunFolder(job.folder)) for job in jobs)
-    return Outcome(counts, len(ended), 0, 0, unmeasured, complete=complete)
-
-
-def _jobs(runs: Sequence[Run], study: str, folder: Path, today: Today, options: Options) -> Iterator[Job]:
-    """Finished runs that are to be measured again first, then those that are missing or have failed."""
-    later = []
-    for run in runs:
-        place = RunFolder(folder / "runs" / run.id)
-        seen = place.status_text()
-        status = json.loads(seen)["status"] if seen else ""
-        job = Job(run, place.path, seen, options.device, options.tensorboard, study)
-        if status == "done" and today.lacks(run, place):
-            yield job
-        elif status not in FINISHED:
-            later.append(job)
-    yield from later
+    after = _look([job.run for job in jobs], jobs[0].folder.parent.parent) if jobs else []
+    counts = Counter(some.status for some in (*found.values(), *after))
+    unmeasured = sum(today.lacks(some.run, some.facts, some.place) for some in after)
+    return Outcome(counts, len(found), 0, 0, unmeasured, complete=complete)
 
 
 class Today:
@@ -161,20 +172,20 @@ class Today:
         self.dataset, self.device = dataset, device
         self._hashes: dict[tuple[str, str], str] = {}
 
-    def lacks(self, run: Run, folder: RunFolder) -> bool:
+    def lacks(self, run: Run, status: Mapping[str, Any], place: RunFolder) -> bool:
         """Whether a run that is done lacks a measurement."""
-        status = folder.status()
         if status.get("status") != "done":
             return False
         try:
-            if status.get("measured") == self._measured_by(run):
+            if status.get("measured") == self.measured_by(run):
                 return False
             scope = scope_of(run, self.dataset, self.device)
         except UserError:  # its model cannot be imported: its worker will say so, and the others are measured
             return True
-        return bool(lacking(RecordFile(folder.path / "records.jsonl").read(), scope, run.settings.iterations))
+        return bool(lacking(RecordFile(place.path / "records.jsonl").read(), scope, run.settings.iterations))
 
-    def _measured_by(self, run: Run) -> str:
+    def measured_by(self, run: Run) -> str:
+        """The hash that a finished run notes that lacks nothing today."""
         key = (run.path, run.model)  # runs of one study differ in nothing else that protocols know
         if key not in self._hashes:
             self._hashes[key] = measured_by(scope_of(run, self.dataset, self.device))

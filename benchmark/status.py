@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from rich.text import Text
 from benchmark.ledger import RunFolder
 from benchmark.report import read_study
 
+FILE_WIDTH = 140
+"""Columns where there is no terminal that says how many it has."""
 STATES = ("done", "running", "diverged", "failed", "missing")
 
 
@@ -29,7 +32,7 @@ def show_status(folder: Path, console: Console | None = None) -> None:
     Raises:
         UserError: if there is no such study.
     """
-    console = console or Console(soft_wrap=True)
+    console = console or Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
     study = read_study(folder)
     models: dict[str, _Model] = {}
     lines = []
@@ -48,10 +51,10 @@ def show_status(folder: Path, console: Console | None = None) -> None:
             lines.append(f"{name}: iteration {place.iteration()} of {study['settings']['iterations']}{again}")
         elif "reason" in status:
             lines.append(f"{name}: {state}: {status['reason']}")
-    console.print(Text(str(folder)))
+    console.print(Text(str(folder)), soft_wrap=True)
     console.print(_table(models))
     for line in lines:
-        console.print(Text(f"  {line}"))
+        console.print(Text(f"  {line}"), soft_wrap=True)
 
 
 def _table(models: dict[str, _Model]) -> Table:

@@ -256,7 +256,6 @@ class Study:
                     "path": run.path,
                     "seed": run.seed,
                     "hyperparameters": dict(run.hyperparameters),
-                    "lineage": run.lineage,
                 }
                 for run in self.runs
             },

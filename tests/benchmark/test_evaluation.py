@@ -30,7 +30,8 @@ from benchmark.measurements import (
     Subject,
 )
 from benchmark.randomness import stream
-from benchmark.trial import InTrainingCritic, train
+from benchmark.records import RecordFile
+from benchmark.trial import Attempt, InTrainingCritic, Watcher, train
 from metrics.values import Value
 from tests.support import SETTINGS, SHAPE, iterate, make_run
 
@@ -92,24 +93,20 @@ class Delicate(DCGAN):
 
 
 @pytest.mark.parametrize("model", [DCGAN, Delicate])
-def test_the_critic_beside_a_training_does_not_touch_it(model):
+def test_the_critic_beside_a_training_does_not_touch_it(model, tmp_path):
     """Same generator, bit for bit, with the independent critic and without."""
     dataset, run = load_dataset("colormnist-mini"), make_run(iterations=24)
     states = []
     for critic in (False, True):
         torch.manual_seed(0)
         module = model(SHAPE, latent_dim=4, width=0.125)
-        companion = [InTrainingCritic(dataset, run, _Rows(), CPU, {})] if critic else []
+        attempt = Attempt(tmp_path, run, dataset, CPU, Watcher(), RecordFile(tmp_path / "records.jsonl"), {})
+        companion = [InTrainingCritic(attempt)] if critic else []
         train(module, dataset["train"], run, companion, CPU)
         states.append(module.state_dict())
     assert companion[0].companion.critic.steps == 12
     for name, value in states[0].items():
         assert torch.equal(value, states[1][name]), name
-
-
-class _Rows:
-    def append(self, rows):
-        list(rows)
 
 
 def test_the_training_generator_moves_no_statistics_and_no_stream():

@@ -121,7 +121,7 @@ def test_records_csv_is_tidy_and_complete(study):
     ]  # fmt: skip
     assert len(records) == 10 + 9
     assert json.loads(records.hyperparameters[0])["learning_rate"] == 1e-3
-    assert set(records.status) == {"done", "diverged", "failed", "running"}
+    assert set(records.status) == {"done", "diverged", "failed", "missing"}
 
 
 def test_the_ten_best_are_black_circles(tmp_path):
