@@ -12,10 +12,11 @@ RUN_OPTIONS = $(call option,DATASET,dataset) $(call option,MODELS,models) $(call
 	$(call option,DEVICE,device) $(call option,DATA_DIR,data-dir) $(call option,RESULTS,results) \
 	$(call option,INCEPTION_WEIGHTS,inception-weights) $(call option,INCEPTION_SAMPLES,inception-samples) \
 	$(call option,CIFAR10_WEIGHTS,cifar10-weights) \
+	$(call option,ENGINE,engine) $(call option,STORAGE,storage) $(call option,RUNS_PER_GPU,runs-per-gpu) \
 	$(call option,FILE,file) $(if $(filter-out 0 no,$(DRY_RUN)),--dry-run)
 
 KNOWN := PYTHON RESULTS DATASET MODELS PRESET STUDY BUDGET SEEDS ITERATIONS WIDTH WORKERS DEVICE DATA_DIR \
-	INCEPTION_WEIGHTS INCEPTION_SAMPLES CIFAR10_WEIGHTS FILE DRY_RUN
+	INCEPTION_WEIGHTS INCEPTION_SAMPLES CIFAR10_WEIGHTS ENGINE STORAGE RUNS_PER_GPU FILE DRY_RUN
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),$(name)))
 UNKNOWN := $(filter-out $(KNOWN) MAKEFLAGS MAKEOVERRIDES -*-command-variables-*-,$(GIVEN))
 $(if $(strip $(UNKNOWN)),$(error unknown variable $(strip $(UNKNOWN)): known are $(KNOWN)))
@@ -24,7 +25,7 @@ $(if $(strip $(UNKNOWN)),$(error unknown variable $(strip $(UNKNOWN)): known are
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-bench: $(VENV)/.installed  ## Train the sweep, measure it, write the report (DATASET MODELS PRESET STUDY BUDGET SEEDS ITERATIONS WIDTH WORKERS DEVICE DATA_DIR RESULTS FILE DRY_RUN)
+bench: $(VENV)/.installed  ## Train the sweep, measure it, write the report (DATASET MODELS PRESET STUDY BUDGET SEEDS ITERATIONS WIDTH WORKERS DEVICE ENGINE DATA_DIR RESULTS FILE DRY_RUN)
 	@$(BIN)/python -m benchmark run $(RUN_OPTIONS)
 
 report: $(VENV)/.installed  ## Write the reports again from the records (STUDY RESULTS)

@@ -333,7 +333,7 @@ def train_cifar10_evaluator(data_dir: Path, output: Path, steps: int, seed: int,
 
 def main() -> None:
     """Run the command line."""
-    gc.set_threshold(100_000)  # importing torch and Lightning makes a million objects and no garbage: a sixth of the time it takes
+    gc.set_threshold(100_000)  # importing Lightning makes a million objects and no garbage: a sixth of its time
     sys.path.insert(0, "")  # a user's own models are found from the folder that they work in
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a study that is told to end ends its workers
     run_command(cli)

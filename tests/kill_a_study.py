@@ -26,7 +26,7 @@ from benchmark.ledger import RunFolder
 from benchmark.trial import CHECKPOINTS, CHUNK
 
 KINDS = ("group", "worker", "parent")
-ITERATIONS = 300
+ITERATIONS = 1000
 INTERVAL = max(CHUNK, ITERATIONS // CHECKPOINTS // CHUNK * CHUNK)
 WORKERS = 2
 SMALL = "--width 0.125 --critic-steps 5 --critic-images 64 --mode-samples 64 --diversity-groups 1 --reconstructions 16"
