@@ -1,8 +1,10 @@
 """Small models and runs that several tests use."""
 
+import errno
 import os
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -119,6 +121,15 @@ class Allocates(Tiny):
         while self.iteration == 3:
             self.seen.append(torch.ones(2**22))
             time.sleep(0.005)
+        return super().judge_loss(images)
+
+
+class FindsNoRoom(Tiny):
+    """The disk is full in the middle of its training, as long as the file "no room" is among the tests' flags."""
+
+    def judge_loss(self, images):
+        if self.iteration == 13 and Path(os.environ["TEST_FLAGS"], "no room").exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "records")
         return super().judge_loss(images)
 
 

@@ -238,6 +238,22 @@ def test_a_full_disk_is_no_result(tmp_path):
     assert RunFolder(job.folder).status()["status"] == "done"
 
 
+def test_a_full_disk_stops_a_study_with_a_line_and_with_room_it_ends_with_the_right_records(tmp_path):
+    study = tiny_study(["tests.support.FindsNoRoom", "age"])
+    do(study, tmp_path / "calm")
+    no_room = Path(os.environ["TEST_FLAGS"], "no room")
+    no_room.touch()
+    try:
+        with pytest.raises(UserError, match=r"records: No space left on device; what is finished is kept: make room, and start"):
+            do(study, tmp_path / "full", min(2, cores()))
+    finally:
+        no_room.unlink()
+    assert not folders(study, tmp_path / "full")["FindsNoRoom"].status_text()
+    assert not list((tmp_path / "full").rglob("error.txt"))
+    assert do(study, tmp_path / "full").counts == {"done": 4}
+    assert contents(tmp_path / "full") == contents(tmp_path / "calm")
+
+
 def test_status_json_says_what_it_took(tmp_path):
     job = job_for(tiny_study(["tests.support.Tiny"]), tmp_path)
     work(job, Watcher())
