@@ -29,6 +29,8 @@ def as_status(text: str, folder: Path) -> dict[str, Any]:
         content = json.loads(text or "{}")
         if text and content["status"] not in STATUSES:
             raise ValueError(f"no run ends as {content['status']!r}")
+        if not isinstance(content.get("critic"), float | int | None) or not isinstance(content.get("seconds", {}), dict):
+            raise TypeError("its critic or its seconds are no numbers")
         return dict(content)
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(

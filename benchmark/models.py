@@ -74,7 +74,7 @@ def import_model(name: str) -> type:
                 f"model {path!r}: there is no module {error.name!r} in this folder or among the installed packages"
             ) from None
         raise UserError(f"model {path!r}: importing {module_name} failed: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"model {path!r}: importing {module_name} failed: {type(error).__name__}: {error}") from error
     classes = {key: value for key, value in vars(module).items() if inspect.isclass(value)}
     if class_name not in classes:

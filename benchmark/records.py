@@ -58,8 +58,8 @@ class RecordFile:
         """All whole rows; a last line that a killed writer left unfinished is left out."""
         if not self.path.exists():
             return []
-        lines = self.path.read_text().split("\n")
-        return [_row(json.loads(line)) for line in lines[:-1]]
+        lines = self.path.read_text().split("\n")[:-1]
+        return [_row(line, f"{self.path}, line {number}") for number, line in enumerate(lines, 1)]
 
     def rewind(self, rows: int) -> None:
         """Keep the first rows only: those that were there when the checkpoint was saved from which a run goes on."""
@@ -67,8 +67,14 @@ class RecordFile:
         write_atomically(self.path, "".join(json.dumps(row.as_json(), allow_nan=False) + "\n" for row in kept))
 
 
-def _row(content: dict[str, Any]) -> Row:
-    return Row(**{key: value for key, value in content.items() if key != "protocol_id"})
+def _row(line: str, where: str) -> Row:
+    try:
+        row = Row(**{key: value for key, value in json.loads(line).items() if key != "protocol_id"})
+        if not all(isinstance(number, int | float | None) for number in (row.value, row.low, row.high, row.n)):
+            raise TypeError("a value is no number")
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{where} is no row: {error}") from None
+    return row
 
 
 def _finite(row: Row) -> Row:

@@ -15,7 +15,7 @@ from benchmark.ledger import CHECKPOINT, FINISHED, RunFolder
 from benchmark.records import move_into_place, read_json, write_atomically, write_json
 from benchmark.study import Run
 
-LEFT_BEHIND = (".lock", "run.json", "status.json", "progress", "attempts.jsonl")
+LEFT_BEHIND = (".lock", "run.json", "status.json", "progress", "attempts.jsonl", "output.txt")
 """What is not copied: written anew, or about attempts that were made there."""
 
 
@@ -48,8 +48,12 @@ def take_over(runs: Sequence[Run], study: str, results: Path) -> Counter[str]:
 
 def _finished(results: Path) -> dict[str, RunFolder]:
     """The runs of all studies that need no more training, by their ids."""
-    places = {path.parent.name: RunFolder(path.parent) for path in sorted(results.glob("*/runs/*/status.json"), reverse=True)}
-    return {name: place for name, place in places.items() if place.status().get("status") in FINISHED}
+    found: dict[str, RunFolder] = {}
+    for path in sorted(results.glob("*/runs/*/status.json")):
+        with suppress(UserError, OSError):  # a folder that cannot be read is no source
+            if path.parent.name not in found and RunFolder(path.parent).status().get("status") in FINISHED:
+                found[path.parent.name] = RunFolder(path.parent)
+    return found
 
 
 def _by_lineage(places: Iterable[RunFolder]) -> dict[str, dict[int, RunFolder]]:
@@ -73,12 +77,14 @@ def _longest(places: Mapping[int, RunFolder], run: Run) -> RunFolder | None:
 def _copy(source: RunFolder, target: RunFolder, run: Run, study: str) -> None:
     """Fill a run's folder from that of another study; run.json, and at last status.json, say that it is there."""
     whole = source.path.name == run.id
-    names = [path.name for path in source.path.iterdir() if path.is_file() and path.name not in LEFT_BEHIND]
-    for name in names if whole else [CHECKPOINT, "records.jsonl"]:
+    status = source.status_text()  # what it says was measured is in the records that are read after it
+    names = sorted(path.name for path in source.path.iterdir() if path.is_file() and path.name not in LEFT_BEHIND)
+    names = sorted(names if whole else [CHECKPOINT, "records.jsonl"], key=lambda name: name == CHECKPOINT)
+    for name in names:  # the checkpoint at last: with more rows than it knows a run can go on, with fewer it cannot
         shutil.copyfile(source.path / name, target.path / f"{name}.part")
         move_into_place(target.path / f"{name}.part", target.path / name)
     there = read_json(source.path / "run.json")
     came = {"study": source.path.parent.parent.name, "run": source.path.name, "iterations": there["settings"]["iterations"]}
     write_json(target.path / "run.json", {**there, "run": run.id, "study": study, **asdict(run), "from": came})
     if whole:
-        write_atomically(target.path / "status.json", source.status_text())
+        write_atomically(target.path / "status.json", status)

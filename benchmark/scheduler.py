@@ -20,6 +20,10 @@ from benchmark.records import write_json
 POLL_SECONDS = 0.5
 ELSEWHERE_SECONDS = 1.0
 """How often to look after runs that another process works on."""
+ONE_SIGNAL_SECONDS = 1.0
+"""A signal to a whole group comes twice where make or a shell passes it on as well."""
+MOST_BLAMELESS = 10
+"""How often a run may lose its machine: by then it may have had a part in it."""
 GRACE_SECONDS = 30.0
 """How long attempts that were asked to stop may take for it; as long as Slurm waits between its two signals."""
 
@@ -59,7 +63,9 @@ class Scheduler:
     elsewhere: dict[str, Job] = field(default_factory=dict)
     active: dict[str, _Active] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
+    machines_lost: dict[str, int] = field(default_factory=dict)
     signals: int = 0
+    signalled_at: float = 0.0
     stopping_since: float | None = None
     no_room: str = ""
 
@@ -128,17 +134,24 @@ class Scheduler:
             self._stop(f"{event.reason}: stopping")
 
     def _ended(self, job: Job) -> None:
-        folder = RunFolder(job.folder)
-        status = folder.status()
-        self.view.ended(job.run, status["status"], status.get("critic"), status.get("reason", ""))
+        status = RunFolder(job.folder).status()
+        if status:
+            self.view.ended(job.run, status["status"], status.get("critic"), status.get("reason", ""))
+        else:  # another process has just begun it anew
+            self.elsewhere[job.run.id] = job
+            self.view.left(job.run, "another process does it")
 
     def _lost(self, attempt: _Active, event: Lost) -> None:
         """Try a run again whose attempt was lost; after too many, or for want of time, it has failed."""
         job, folder, reason = attempt.job, RunFolder(attempt.job.folder), event.reason
-        times = self.lost[job.run.id] = self.lost.get(job.run.id, 0) + (not event.blameless)
+        counter = self.machines_lost if event.blameless else self.lost
+        times = counter[job.run.id] = counter.get(job.run.id, 0) + 1
+        most = MOST_BLAMELESS if event.blameless else self.limits.retries
         if folder.has_ended_since(job.seen):  # somebody else was quicker
             self._ended(job)
-        elif times <= self.limits.retries and not attempt.overdue:
+        elif self._is_stopping() and not attempt.overdue:
+            self.view.left(job.run, reason)
+        elif times <= most and not attempt.overdue:
             self.waiting.appendleft(job)
             self.view.left(job.run, f"lost: {reason} at iteration {folder.iteration()}; tried again")
         else:
@@ -180,11 +193,12 @@ class Scheduler:
             return
 
         def count(_number: int, _frame: FrameType | None) -> None:
-            self.signals += 1
-            if self.signals > 1:
+            now = time.monotonic()
+            if self.signals and now - self.signalled_at > ONE_SIGNAL_SECONDS:
                 raise KeyboardInterrupt
+            self.signals, self.signalled_at = 1, now
 
-        before = {name: signal.signal(name, count) for name in (signal.SIGINT, signal.SIGTERM)}
+        before = {name: signal.signal(name, count) for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
         try:
             yield
         finally:

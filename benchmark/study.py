@@ -100,6 +100,7 @@ class Settings:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Settings:
         """The settings that `asdict` wrote; a TypeError or KeyError for anything else."""
+        content = {"precision": "float32", **content}  # studies of earlier versions had no other
         evaluation: dict[str, Any] = dict(content["evaluation"])
         evaluation |= {name: Evaluator(**evaluation[name]) for name in ("inception", "cifar10")}
         return cls(**{**content, "evaluation": Evaluation(**evaluation)})

@@ -5,9 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -25,6 +27,9 @@ from benchmark.trial import Watcher
 
 MEMORY_OF_A_RUN = 2 * 2**30
 """Bytes that a run is expected to take, as long as nobody says otherwise."""
+SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+END_SECONDS = 5.0
+"""How long a process that has said its last word may take to end."""
 WATCH_SECONDS = 0.5
 """How often the memory of workers is looked at."""
 
@@ -40,7 +45,9 @@ def memory() -> int:
     for limit, used in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
         files = [Path("/sys/fs/cgroup") / name for name in (limit, used)]
         if all(file.exists() for file in files) and files[0].read_text().strip() != "max":
-            free = min(free, int(files[0].read_text()) - int(files[1].read_text()))
+            stat = dict(line.split() for line in files[1].with_name("memory.stat").read_text().splitlines())
+            cached = int(stat.get("total_inactive_file", stat.get("inactive_file", 0)))  # can be given back
+            free = min(free, int(files[0].read_text()) - int(files[1].read_text()) + cached)
     return max(free, 0)
 
 
@@ -58,6 +65,8 @@ def resolve_workers(asked: int | None, threads: int, gpus: int = 0, runs_per_gpu
         UserError: if more are asked for than there are cores: an iteration then takes many times as long.
     """
     most = max(1, cores() // threads)
+    if threads > cores():
+        raise UserError(f"runs of {threads} threads need more than this machine's {cores()} cores")
     if asked is not None and asked > most:
         raise UserError(
             f"{asked} workers of {threads} threads need more than this machine's {cores()} cores; WORKERS is at most {most}"
@@ -92,8 +101,9 @@ class LocalEngine(Engine):
     def __init__(self, workers: int, gpus: Sequence[str] = (), run_memory: int | None = None) -> None:
         self._places = workers
         self.gpus = list(gpus)
-        self.run_memory = run_memory or memory() // workers
+        self.run_memory = run_memory or max(memory() // workers, MEMORY_OF_A_RUN)
         self.workers: dict[str, _Worker] = {}
+        self.unheard: list[Event] = []
         self.watched_at = time.monotonic()
         # A server process imports torch, Lightning and the metrics once; each run is a fork of it, which starts at once.
         self.context = multiprocessing.get_context("forkserver")
@@ -118,14 +128,25 @@ class LocalEngine(Engine):
         gpu = min(self.gpus, key=in_use.count) if self.gpus else None
         ours, theirs = self.context.Pipe()
         process = self.context.Process(target=_worker_main, args=(job, gpu, theirs), daemon=True)
-        process.start()
-        theirs.close()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # the server inherits that: it is not for it to answer them
+        try:
+            process.start()
+        except (EOFError, OSError) as error:  # the server was killed; the next start makes a new one
+            ours.close()
+            self.unheard.append(Lost(job.run.id, f"no process could be started: {error or type(error).__name__}"))
+            return
+        finally:
+            theirs.close()
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self.workers[job.run.id] = _Worker(job, process, ours, gpu)
 
     def events(self, seconds: float) -> list[Event]:
         """What happened since it was asked last."""
-        ready = wait([worker.pipe for worker in self.workers.values()], min(seconds, WATCH_SECONDS))
-        found = [event for worker in list(self.workers.values()) if worker.pipe in ready and (event := self._listen(worker))]
+        unheard, self.unheard = self.unheard, []
+        ready = wait([worker.pipe for worker in self.workers.values()], 0 if unheard else min(seconds, WATCH_SECONDS))
+        found = unheard + [
+            event for worker in list(self.workers.values()) if worker.pipe in ready and (event := self._listen(worker))
+        ]
         if time.monotonic() - self.watched_at >= WATCH_SECONDS:
             self.watched_at = time.monotonic()
             self._watch_memory()
@@ -143,17 +164,19 @@ class LocalEngine(Engine):
         return None
 
     def _end(self, worker: _Worker) -> Event:
+        worker.process.join(END_SECONDS)
+        _kill(worker)  # if it is still there, or its server is gone, which would have told that it is not
         del self.workers[worker.job.run.id]
-        worker.process.join()
         worker.pipe.close()
         return worker.last or Lost(worker.job.run.id, worker.killed or _how_it_ended(worker.process.exitcode))
 
     def _watch_memory(self) -> None:
         for name, worker in self.workers.items():
             try:
-                used = psutil.Process(worker.process.pid).memory_info().rss
+                info = psutil.Process(worker.process.pid).memory_info()
             except psutil.Error:  # it has just ended
                 continue
+            used = info.rss - getattr(info, "shared", 0)  # what is mapped of the data set's cache can be given back at any time
             if used > self.run_memory:
                 gib = self.run_memory / 2**30
                 self.kill(name, f"out of memory: it took more than its {gib:.1f} GiB (--run-memory gives it more)")
@@ -169,20 +192,26 @@ class LocalEngine(Engine):
     def kill(self, run_id: str, reason: str) -> None:
         """Kill a worker."""
         self.workers[run_id].killed = reason
-        self.workers[run_id].process.kill()
+        _kill(self.workers[run_id])
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for worker in self.workers.values():
-            worker.process.kill()
+            _kill(worker)
         for worker in self.workers.values():
             worker.process.join()
             worker.pipe.close()
         self.workers.clear()
 
 
+def _kill(worker: _Worker) -> None:
+    """By its number: `Process.kill` asks the server first, and believes a dead one that the worker is dead too."""
+    with suppress(ProcessLookupError):
+        os.kill(worker.process.pid or 0, signal.SIGKILL)
+
+
 def _how_it_ended(code: int | None) -> str:
     if code is not None and code < 0:
-        name = signal.Signals(-code).name
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
         return f"killed by signal {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
     return f"its process ended early with exit code {code}"
 
@@ -212,11 +241,25 @@ class _PipeWatcher(Watcher):
 
 def _worker_main(job: Job, gpu: str | None, pipe: Connection) -> None:
     """What a worker process does. Signals to the whole group are for the parent, which tells its workers what to do."""
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # ignoring them is not enough: Lightning sets handlers of its own
+    output = job.folder / "output.txt"
+    _redirect(output)
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # before anything here has asked CUDA
     pipe.send(Advanced(job.run.id, RunFolder(job.folder).iteration()))
     event = work(job, _PipeWatcher(job.run.id, pipe))
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    if not output.stat().st_size:
+        output.unlink()
     pipe.send(event)
-    pipe.close()
+    os._exit(0)  # a model's threads may not want to end
+
+
+def _redirect(output: Path) -> None:
+    """Let what a model prints go to a file of its run, and not between the lines of the study."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for stream in (1, 2):
+        os.dup2(file, stream)
+    os.close(file)
