@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from benchmark import __version__
-from benchmark.errors import UserError
+from benchmark.errors import UserError, is_disk_full
 from benchmark.options import (
     Working,
     data_dir_option,
@@ -350,7 +350,8 @@ def run_command(command: click.Command) -> None:
     except UserError as error:
         _fail(str(error))
     except OSError as error:  # a full disk, a folder that may not be written
-        _fail(f"{error.filename or 'the system'}: {error.strerror or error}")
+        again = "; what is finished is kept: make room, and start the same command again" if is_disk_full(error) else ""
+        _fail(f"{error.filename or 'the system'}: {error.strerror or error}{again}")
     except (click.Abort, KeyboardInterrupt):
         click.echo("\nStopped. What is finished is kept; the same command goes on.", err=True)
         sys.exit(130)
@@ -401,12 +402,21 @@ def _engine(working: Working, threads: int, models: Iterable[str]) -> tuple[Engi
     return engine, Options(engine.device, Limits(working.retries, working.run_timeout), working.tensorboard)
 
 
+def _is_current(page: Path) -> bool:
+    """Whether a report is there that is newer than every run's end."""
+    if not page.exists():
+        return False
+    written = page.stat().st_mtime
+    study = page.parent.parent
+    return all(path.stat().st_mtime <= written for path in (study / "study.json", *study.glob("runs/*/status.json")))
+
+
 def _conclude(folder: Path, outcome: Outcome) -> None:
     """Say what became of a study, write its report, and leave with the exit code that fits."""
     for line in outcome.lines():
         click.echo(line)
     page = folder / "report" / "index.html"
-    if not outcome.worked and page.exists():
+    if not outcome.worked and _is_current(page):
         click.echo(f"report: {page} (as it was; `report` writes it again)")
     elif outcome.counts["done"]:
         _report(folder)
@@ -414,7 +424,11 @@ def _conclude(folder: Path, outcome: Outcome) -> None:
         click.echo("Stopped. What is finished is kept; the same command goes on.", err=True)
         sys.exit(130)
     if outcome.counts["failed"] + outcome.unmeasured:
-        click.echo(f"Some runs failed: see error.txt in {folder / 'runs'}/*. The same command tries them again.", err=True)
+        click.echo(
+            f"Some runs failed: `status {folder.name}` says why, tracebacks are in error.txt and what they printed in output.txt in "
+            f"{folder / 'runs'}/*. The same command tries them again.",
+            err=True,
+        )
         sys.exit(1)
 
 
@@ -425,7 +439,12 @@ def _check_models(names: list[str], image_shape: tuple[int, int, int]) -> None:
 
     for name in names:
         if dotted_path(name) not in ALIASES.values():
-            check_gan_module(import_model(name), image_shape)
+            try:
+                check_gan_module(import_model(name), image_shape)
+            except SystemExit as request:
+                raise UserError(
+                    f"model {name!r} ends its process (sys.exit({request.code})); raise an exception instead"
+                ) from None
 
 
 def _report(folder: Path) -> None:

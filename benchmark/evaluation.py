@@ -9,7 +9,7 @@ import torch
 
 from benchmark.errors import Diverged, is_disk_full
 from benchmark.gan_module import GANModule
-from benchmark.generators import evaluation_copy, reconstruction_copy, reference_sampler, sampler_of
+from benchmark.generators import evaluation_copy, reconstruction_copy, reference_sampler, restart_draws, sampler_of
 from benchmark.measurements import MEASUREMENTS, Measurement, Scope, Subject
 from benchmark.records import Row, protocol_id, write_atomically
 from metrics.rounding import full_precision
@@ -37,6 +37,8 @@ def _rows(measurement: Measurement, subject: Subject, iteration: int) -> list[Ro
     reason, found = measurement.not_available(subject.scope), list[Value]()
     if not reason:
         try:
+            if subject.autoencoder is not None:
+                restart_draws(subject.autoencoder)  # or a stochastic encoder's codes would depend on what was measured before
             with full_precision():
                 found = list(measurement.values(subject))
             reason = "the network that was given lacks the layers for it"

@@ -119,3 +119,8 @@ def training_generator(module: GANModule) -> Sampler:
             return twin.sample(n, source)
 
     return sampler
+
+
+def restart_draws(module: GANModule) -> None:
+    """Let a model's draws outside of its training begin anew: each measurement meets the same ones, whatever came before it."""
+    module._outside = None

@@ -188,7 +188,7 @@ class LiveView:
         """Print a line that stays, above the live part."""
         self._said = self._clock()
         # A Text has no markup and no emoji codes; a reason may hold anything.
-        self._console.print(Text(_printable(text)), soft_wrap=self._plain)
+        self._console.print(Text(printable(text)), soft_wrap=self._plain)
 
     def _set_state(self, run: Run, name: str, state: str) -> None:
         states = self._models[run.model].states
@@ -339,6 +339,6 @@ def _line(reason: str) -> str:
     return words if len(words) <= REASON_LENGTH else f"{words[: REASON_LENGTH - 1]}…"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Without line breaks and codes for the terminal."""
     return "".join(character if character.isprintable() else " " for character in text)

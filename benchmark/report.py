@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import filelock
 import jinja2
 import numpy as np
 import pandas as pd
@@ -52,12 +53,17 @@ def make_report(folder: Path) -> Path:
         UserError: if there is no study, or nothing measured in it yet.
     """
     study = read_study(folder)
+    (folder / "report" / "figures").mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(folder / "report" / ".lock"):  # two commands on one study may end together
+        return _write_report(folder, study)
+
+
+def _write_report(folder: Path, study: dict[str, Any]) -> Path:
+    report = folder / "report"
     runs = read_runs(folder, study)
     records = read_records(folder, runs)
     if records.empty:
         raise UserError(f"{folder} has no records yet: its runs have not come so far")
-    report = folder / "report"
-    (report / "figures").mkdir(parents=True, exist_ok=True)
     write_atomically(report / "records.csv", records.to_csv(index=False))
     final = final_values(records, runs)
     summary = summarize(final, records, runs)

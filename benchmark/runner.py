@@ -24,6 +24,9 @@ from benchmark.scheduler import Limits, Scheduler
 from benchmark.study import EXTENT, Evaluation, Run, Study
 from benchmark.trial import scope_of
 
+SHOWN = 5
+"""Reasons that are said at the end; `status` has all."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -52,6 +55,8 @@ class Outcome:
     """How many runs of earlier commands are in the folder and no part of the study as it is now."""
     complete: bool = True
     """Whether everything was done; False when it was stopped."""
+    reasons: Sequence[str] = ()
+    """Why runs failed, or could not be measured, each with the run's name."""
 
     @property
     def worked(self) -> bool:
@@ -71,6 +76,7 @@ class Outcome:
         yield ", ".join(f"{self.counts[status]} {status}" for status in ("done", "diverged", "failed"))
         if self.counts["missing"]:
             yield f"{self.counts['missing']} to do"
+        yield from self.reasons[:SHOWN]
         if self.unmeasured:
             yield f"{self.unmeasured} of the done runs lack a measurement that failed"
 
@@ -162,7 +168,8 @@ def _do(seen: Sequence[_Seen], study: str, dataset: Dataset, engine: Engine, opt
     after = _look([job.run for job in jobs], jobs[0].folder.parent.parent) if jobs else []
     counts = Counter(some.status for some in (*found.values(), *after))
     unmeasured = sum(today.lacks(some.run, some.facts, some.place) for some in after)
-    return Outcome(counts, len(found), 0, 0, unmeasured, complete=complete)
+    reasons = [f"  {some.run.id}: {some.status}: {some.facts['reason']}" for some in after if "reason" in some.facts]
+    return Outcome(counts, len(found), 0, 0, unmeasured, complete=complete, reasons=reasons)
 
 
 class Today:
@@ -177,7 +184,7 @@ class Today:
         if status.get("status") != "done":
             return False
         try:
-            if status.get("measured") == self.measured_by(run):
+            if status.get("measured") == self.measured_by(run) and (place.path / "records.jsonl").exists():
                 return False
             scope = scope_of(run, self.dataset, self.device)
         except UserError:  # its model cannot be imported: its worker will say so, and the others are measured

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmark.ledger import RunFolder
+from benchmark.live import printable
 from benchmark.report import read_study
 
 FILE_WIDTH = 140
@@ -54,12 +55,12 @@ def show_status(folder: Path, console: Console | None = None) -> None:
     console.print(Text(str(folder)), soft_wrap=True)
     console.print(_table(models))
     for line in lines:
-        console.print(Text(f"  {line}"), soft_wrap=True)
+        console.print(Text(f"  {printable(line)}"), soft_wrap=True)
 
 
 def _table(models: dict[str, _Model]) -> Table:
-    table = Table("model", *STATES, "best critic", box=None, pad_edge=False)
+    table = Table("model", *STATES, "best critic (high)", box=None, pad_edge=False)
     for name, model in models.items():
         best = "" if model.best is None else f"{model.best:.4g}  {model.best_run}"
-        table.add_row(Text(name), *(str(model.states[state]) for state in STATES), Text(best))
+        table.add_row(Text(printable(name)), *(str(model.states[state]) for state in STATES), Text(best))
     return table

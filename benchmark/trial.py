@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import pickle
@@ -20,6 +21,7 @@ from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from benchmark import pictures
@@ -33,7 +35,7 @@ from benchmark.generators import generator_of, training_generator
 from benchmark.ledger import CHECKPOINT, RunFolder
 from benchmark.measurements import MEASUREMENTS, Measurement, Scope, Subject
 from benchmark.models import import_model
-from benchmark.records import RecordFile, Row, move_into_place, read_json, write_atomically, write_json
+from benchmark.records import RecordFile, Row, read_json, write_atomically, write_json
 from benchmark.study import Run
 from benchmark.tensorboard import open_records
 from benchmark.trained import restore
@@ -97,8 +99,13 @@ class Attempt:
 
     def append_missing(self, rows: Iterable[Row]) -> None:
         """Write rows down but for those that are there."""
-        there = {(row.iteration, row.metric, row.protocol_id) for row in self.records.read() if row.value is not None}
-        self.records.append(row for row in rows if (row.iteration, row.metric, row.protocol_id) not in there)
+        there = {(row.iteration, row.metric, row.protocol_id): row.value for row in self.records.read()}
+
+        def is_there(row: Row) -> bool:  # a value may come where there was only a reason for having none
+            key = (row.iteration, row.metric, row.protocol_id)
+            return key in there and (there[key] is not None or row.value is None)
+
+        self.records.append(row for row in rows if not is_there(row))
 
 
 def run_trial(folder: Path, device: str, watcher: Watcher, tensorboard: bool = False) -> str:
@@ -142,7 +149,7 @@ def run_trial(folder: Path, device: str, watcher: Watcher, tensorboard: bool = F
         raise  # whoever waits for the result is gone: the run is neither done nor failed
     except Diverged as reason:
         status = {"status": "diverged", "reason": str(reason)}
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if is_disk_full(error):
             raise
         write_atomically(folder / "error.txt", traceback.format_exc())
@@ -170,7 +177,7 @@ def saved_iteration(folder: Path) -> int:
     try:
         return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["gan_module"]["iteration"])
     except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
-        raise UserError(f"{path} cannot be read ({type(error).__name__}: {error}); without it the run starts anew") from None
+        raise UserError(f"{path} is damaged ({type(error).__name__}): remove it, and the run starts anew") from None
 
 
 def _now() -> str:
@@ -287,6 +294,7 @@ def _fit(
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
+        plugins=[AtomicCheckpoints()],
     )
     chunks = Chunks(
         module, pixels.to(device) if _fits(pixels, device) else pixels, run.settings.batch_size, run.settings.iterations
@@ -312,6 +320,17 @@ def _quiet_lightning() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
+
+
+class AtomicCheckpoints(TorchCheckpointIO):
+    """Checkpoints that are whole or not there; Lightning's own pass through the folder for temporary files, on another disk."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any | None = None
+    ) -> None:
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        write_atomically(Path(path), buffer.getvalue())
 
 
 class Chunks:
@@ -381,6 +400,10 @@ class Recorder(_AfterChunk):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         trained = cast(GANModule, pl_module).iteration == self.iterations  # then what came after is its evaluation, and is kept
+        if self.rows is not None and len(self.records.read()) < self.rows:
+            raise UserError(
+                f"{self.records.path} lacks rows that its checkpoint knows: remove the checkpoint, and the run starts anew"
+            )
         if self.rows is not None and not trained:
             self.records.rewind(self.rows)
 
@@ -437,9 +460,7 @@ class CheckpointKeeper(_AfterChunk):
         stopping = self.watcher.stopping()
         if late or stopping or _is_due(pl_module.iteration, self.iterations, CHECKPOINTS):
             self.saved_at = time.monotonic()
-            part = self.path.with_suffix(".part")
-            trainer.save_checkpoint(part)
-            move_into_place(part, self.path)
+            trainer.save_checkpoint(self.path)
             self.watcher.saved()
         if stopping:
             raise Stopped

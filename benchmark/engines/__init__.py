@@ -24,6 +24,8 @@ def open_engine(working: Working, threads: int, models: Iterable[str]) -> Engine
     Raises:
         UserError: for a device, a cluster or a package that is not there, or more workers than the machine bears.
     """
+    if working.engine != "ray" and (working.storage or not working.checkpoints):
+        raise UserError("--storage and --no-checkpoints are for --engine ray: here everything stays in the results folder")
     memory = None if working.run_memory is None else round(working.run_memory * 2**30)
     if working.engine == "ray":
         if importlib.util.find_spec("ray") is None:

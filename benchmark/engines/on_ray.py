@@ -17,12 +17,15 @@ from typing import Any
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reads it when it is imported
 
+import fsspec
 import ray
 from ray.exceptions import (
     NodeDiedError,
     ObjectLostError,
     OutOfMemoryError,
+    RayActorError,
     RayError,
+    RayTaskError,
     TaskCancelledError,
     WorkerCrashedError,
 )
@@ -33,7 +36,7 @@ from benchmark.devices import check_device
 from benchmark.engines import ray_task
 from benchmark.engines.engine import Advanced, Ended, Engine, Event, Job, Lost, Stopped, Taken
 from benchmark.errors import UserError
-from benchmark.ledger import CHECKPOINT, RunFolder
+from benchmark.ledger import CHECKPOINT, FINISHED, RunFolder
 from benchmark.models import source_roots
 from benchmark.records import read_json, write_json
 
@@ -104,17 +107,20 @@ class RayEngine(Engine):
         run_memory: int | None = None,
     ) -> None:
         self.threads, self.workers, self.runs_per_gpu = threads, workers, runs_per_gpu
-        self.storage, self.checkpoints = storage, checkpoints
+        self.storage, self.checkpoints = _checked_storage(storage), checkpoints
         check_device(device)
         with tempfile.TemporaryDirectory(prefix="alphagan-source-") as stage:
             _stage_source(models, Path(stage))
             self.address = _connect(stage)
-        resources = ray.cluster_resources()
-        self._device = "cuda" if device == "cuda" or (device == "auto" and resources.get("GPU")) else "cpu"
-        if resources.get("CPU", 0) < threads or (self._device == "cuda" and not resources.get("GPU")):
-            raise UserError(f"the Ray cluster has no room for a run of {threads} CPUs on {self._device}: it has {resources}")
+        self._device = "cuda" if device == "cuda" or (device == "auto" and ray.cluster_resources().get("GPU")) else "cpu"
+        if not self._room():
+            nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+            ray.shutdown()
+            raise UserError(
+                f"no node of the Ray cluster has room for a run of {threads} CPUs on {self._device}; they have {nodes}"
+            )
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        self.mailbox = ray.remote(ray_task.Mailbox).options(num_cpus=0, scheduling_strategy=here).remote()
+        self.mailbox = ray.remote(ray_task.Mailbox).options(num_cpus=0, max_restarts=-1, scheduling_strategy=here).remote()
         self.remote = ray.remote(ray_task.attempt_on_node).options(
             num_cpus=threads,
             num_gpus=1 / runs_per_gpu if self._device == "cuda" else 0,
@@ -126,15 +132,21 @@ class RayEngine(Engine):
         self.tasks: dict[str, _Task] = {}
         self.attempts = 0
         self.unheard: list[Event] = []
+        self.is_stopping = False
         self.looked_at = time.monotonic()
 
     @property
     def places(self) -> int:
-        resources = ray.cluster_resources()
-        room = resources.get("CPU", 0) // self.threads
-        if self._device == "cuda":
-            room = min(room, resources.get("GPU", 0) * self.runs_per_gpu)
-        return self.workers or max(1, int(room))  # a cluster that shrinks to nothing may grow again
+        return self.workers or max(1, self._room())  # a cluster that shrinks to nothing may grow again
+
+    def _room(self) -> int:
+        """How many runs the nodes of the moment have room for, each on one node."""
+        room = 0
+        for node in ray.nodes():
+            has = node["Resources"] if node["Alive"] else {}
+            by_gpu = has.get("GPU", 0) * self.runs_per_gpu if self._device == "cuda" else float("inf")
+            room += int(min(has.get("CPU", 0) // self.threads, by_gpu))
+        return room
 
     @property
     def device(self) -> str:
@@ -166,8 +178,10 @@ class RayEngine(Engine):
         ready: Sequence[Any] = []
         if references:
             ready = ray.wait(list(references), num_returns=1, timeout=0 if found else seconds)[0]
+        elif not found:
+            time.sleep(seconds)
         found += [self._end(references[reference]) for reference in ready]
-        for name, (attempt, node, iteration) in ray.get(self.mailbox.read.remote()).items():
+        for name, (attempt, node, iteration) in self._news().items():
             task = self.tasks.get(name)
             if task and task.attempt == attempt:
                 task.node = node
@@ -175,18 +189,29 @@ class RayEngine(Engine):
                 found.append(Advanced(name, iteration))
         return found + self._look_for_nodes()
 
+    def _news(self) -> dict[str, tuple[int, str, int]]:
+        """What the mailbox has; a new one, where the old one was killed, has to hear first that runs are to stop."""
+        try:
+            if self.is_stopping:
+                ray.get(self.mailbox.stop.remote())
+            return ray.get(self.mailbox.read.remote())
+        except RayActorError:
+            return {}
+
     def _end(self, task: _Task) -> Event:
         """What an attempt gave back, written down; or why it gave nothing."""
         name = task.job.run.id
         try:
             event, files = ray.get(task.reference)
+        except RayTaskError as error:  # it may be a lost object's too, as seen from the task
+            event, files = Lost(name, f"{type(error.cause).__name__}: {error.cause}"), {}
         except TaskCancelledError:
             event, files = (Lost(name, task.killed) if task.killed else Stopped(name)), {}
         except (NodeDiedError, ObjectLostError):
             event, files = Lost(name, "its node is gone", blameless=True), {}
         except (WorkerCrashedError, OutOfMemoryError) as error:
             event, files = Lost(name, str(error).strip().splitlines()[0]), {}
-        except RayError as error:
+        except RayError as error:  # an exception that left the task
             event, files = Lost(name, f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}"), {}
         try:
             self._keep(task, event, files)
@@ -206,9 +231,10 @@ class RayEngine(Engine):
         if "run.json" in files:
             write_json(folder / "run.json", {**read_json(folder / "run.json"), "settings": asdict(task.job.run.settings)})
         if status:
-            (folder / "error.txt").unlink(missing_ok=True) if "error.txt" not in files else None
+            if "error.txt" not in files:
+                (folder / "error.txt").unlink(missing_ok=True)
             ray_task.write_files(folder, {"status.json": status})
-            if self.storage:
+            if self.storage and RunFolder(folder).status()["status"] in FINISHED:
                 ray_task.Saves(self.storage, task.job, folder, task.attempt).remove()
 
     def _forget(self, task: _Task) -> None:
@@ -229,7 +255,7 @@ class RayEngine(Engine):
 
     def stop(self) -> None:
         """Ask all attempts to save and come back; those that wait for a node end at once."""
-        ray.get(self.mailbox.stop.remote())
+        self.is_stopping = True
         for task in self.tasks.values():
             if not task.node:
                 ray.cancel(task.reference, force=True)
@@ -244,6 +270,23 @@ class RayEngine(Engine):
             ray.cancel(task.reference, force=True)
             self._forget(task)
         ray.shutdown()
+
+
+def _checked_storage(storage: str | None) -> str | None:
+    """The storage as every node understands it.
+
+    Raises:
+        UserError: for a URL that fsspec does not know.
+    """
+    if storage is None:
+        return None
+    if "://" not in storage:
+        storage = str(Path(storage).resolve())
+    try:
+        fsspec.core.url_to_fs(storage)
+    except (ValueError, ImportError) as error:
+        raise UserError(f"--storage {storage}: {error}") from None
+    return storage
 
 
 def _connect(stage: str) -> str:
@@ -277,6 +320,6 @@ def _stage_source(models: Iterable[str], stage: Path) -> None:
     ours = ("benchmark", "metrics", "baselines", "alphagan")
     for name, root in source_roots([*ours, *models]).items():
         if root.is_dir():
-            shutil.copytree(root, stage / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", ".git*"))
+            shutil.copytree(root, stage / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "results", "runs"))
         else:
             shutil.copyfile(root, stage / root.name)

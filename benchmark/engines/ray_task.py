@@ -7,9 +7,11 @@ import os
 import shutil
 import tempfile
 import threading
+import warnings
 import zipfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +21,10 @@ import ray
 
 from benchmark import cache
 from benchmark.datasets import RECIPES
-from benchmark.engines.engine import Ended, Event, Job
+from benchmark.engines.engine import DiskFull, Ended, Event, Job
 from benchmark.engines.worker import work
-from benchmark.errors import UserError
-from benchmark.ledger import CHECKPOINT
+from benchmark.errors import UserError, is_disk_full
+from benchmark.ledger import CHECKPOINT, FINISHED, RunFolder
 from benchmark.records import write_atomically, write_json
 from benchmark.sources import Found
 from benchmark.study import Evaluator
@@ -31,9 +33,10 @@ from benchmark.trial import Watcher, saved_iteration
 Files = dict[str, bytes]
 """The files of a run's folder by their paths inside it."""
 
-NOT_CARRIED = (".lock", "progress")
+NOT_CARRIED = (".lock",)
 SAVED = (CHECKPOINT, "records.jsonl", "attempts.jsonl")
 """What another node needs to go on."""
+LAST = ("records.jsonl", CHECKPOINT, "status.json")
 POST_SECONDS = 0.5
 
 
@@ -83,9 +86,15 @@ def attempt_on_node(
         try:
             here = _supplied(replace(job, folder=scratch), supplies)
         except UserError as problem:
-            write_json(scratch / "status.json", {"status": "failed", "reason": str(problem), "seconds": {}})
+            before = RunFolder(scratch).status()
+            kept = before if before.get("status") in FINISHED else {"status": "failed", "seconds": {}}
+            write_json(scratch / "status.json", {**kept, "reason": str(problem)})
             return Ended(job.run.id), read_files(scratch)
         return work(here, watcher), read_files(scratch)
+    except OSError as error:
+        if is_disk_full(error):
+            return DiskFull(job.run.id, f"{error.filename or scratch} on a node: {error.strerror}"), {}
+        raise
     finally:
         watcher.close()
         shutil.rmtree(scratch, ignore_errors=True)
@@ -98,8 +107,9 @@ def read_files(folder: Path) -> Files:
 
 
 def write_files(folder: Path, files: Files) -> None:
-    """Write a run's files, its status at last."""
-    for name in sorted(files, key=lambda name: name == "status.json"):
+    """Write a run's files: records before the checkpoint, which cannot go on with fewer rows than it knows, and its status at last."""
+    order = [name for name in (*sorted(set(files) - set(LAST)), *LAST) if name in files]
+    for name in order:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / name, files[name])
 
@@ -119,8 +129,8 @@ class MailboxWatcher(Watcher):
             try:
                 news = self.mailbox.post.remote(self.run_id, self.attempt, self.node, self.iteration)
                 self.stop = ray.get(news, timeout=30)
-            except ray.exceptions.GetTimeoutError:
-                pass  # a busy driver; the next answer will do
+            except (ray.exceptions.GetTimeoutError, ray.exceptions.ActorUnavailableError):
+                pass  # a busy driver, or a new mailbox; the next answer will do
             except ray.exceptions.RayError:
                 os._exit(1)  # the driver is gone: nobody is left to hear of this run
             if self.over.wait(POST_SECONDS):
@@ -130,8 +140,12 @@ class MailboxWatcher(Watcher):
         self.iteration = iteration
 
     def saved(self) -> None:
-        if self.saves is not None:
+        if self.saves is None:
+            return
+        try:
             self.saves.put()
+        except Exception as error:  # of whatever storage it is: the run is well, and will try again at its next checkpoint
+            warnings.warn(f"{self.saves.path} could not be written: {type(error).__name__}: {error}", stacklevel=1)
 
     def stopping(self) -> bool:
         return self.stop
@@ -171,8 +185,8 @@ class Saves:
                 write_files(self.folder, read_files(Path(other)))
 
     def remove(self) -> None:
-        """Remove what a run saved that is done."""
-        if self.files.exists(self.path):
+        """Remove what a run saved that is done; a storage that cannot be reached now keeps it."""
+        with suppress(Exception):
             self.files.rm_file(self.path)
 
 
