@@ -425,8 +425,8 @@ def _conclude(folder: Path, outcome: Outcome) -> None:
         sys.exit(130)
     if outcome.counts["failed"] + outcome.unmeasured:
         click.echo(
-            f"Some runs failed: `status {folder.name}` says why, tracebacks are in error.txt and what they printed in output.txt in "
-            f"{folder / 'runs'}/*. The same command tries them again.",
+            f"Some runs failed: `status {folder.name}` says why; in {folder / 'runs'}/* are tracebacks (error.txt) and what they "
+            "printed (output.txt). The same command tries them again.",
             err=True,
         )
         sys.exit(1)
@@ -442,9 +442,7 @@ def _check_models(names: list[str], image_shape: tuple[int, int, int]) -> None:
             try:
                 check_gan_module(import_model(name), image_shape)
             except SystemExit as request:
-                raise UserError(
-                    f"model {name!r} ends its process (sys.exit({request.code})); raise an exception instead"
-                ) from None
+                raise UserError(f"model {name!r} calls sys.exit({request.code}); raise an exception instead") from None
 
 
 def _report(folder: Path) -> None:

@@ -401,9 +401,7 @@ class Recorder(_AfterChunk):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         trained = cast(GANModule, pl_module).iteration == self.iterations  # then what came after is its evaluation, and is kept
         if self.rows is not None and len(self.records.read()) < self.rows:
-            raise UserError(
-                f"{self.records.path} lacks rows that its checkpoint knows: remove the checkpoint, and the run starts anew"
-            )
+            raise UserError(f"{self.records.path} lacks rows of its checkpoint: remove that, and the run starts anew")
         if self.rows is not None and not trained:
             self.records.rewind(self.rows)
 

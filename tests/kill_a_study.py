@@ -102,7 +102,7 @@ def disturbed(words: list[str], results: Path, kills: int, chance: random.Random
             break
         if not wait_for_life(study, results):
             continue
-        time.sleep(chance.uniform(0, 3))
+        time.sleep(chance.uniform(0, 8))  # from the first sign of life to the middle of the trainings
         kind = kinds[done.total() % len(kinds)]
         if kill(study, kind, chance):
             done[kind] += 1

@@ -116,9 +116,7 @@ class RayEngine(Engine):
         if not self._room():
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
             ray.shutdown()
-            raise UserError(
-                f"no node of the Ray cluster has room for a run of {threads} CPUs on {self._device}; they have {nodes}"
-            )
+            raise UserError(f"no Ray node has room for a run of {threads} CPUs on {self._device}; they have {nodes}")
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self.mailbox = ray.remote(ray_task.Mailbox).options(num_cpus=0, max_restarts=-1, scheduling_strategy=here).remote()
         self.remote = ray.remote(ray_task.attempt_on_node).options(

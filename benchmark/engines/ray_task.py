@@ -107,7 +107,7 @@ def read_files(folder: Path) -> Files:
 
 
 def write_files(folder: Path, files: Files) -> None:
-    """Write a run's files: records before the checkpoint, which cannot go on with fewer rows than it knows, and its status at last."""
+    """Write a run's files: records before the checkpoint, which needs the rows that it knows, and the status at last."""
     order = [name for name in (*sorted(set(files) - set(LAST)), *LAST) if name in files]
     for name in order:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

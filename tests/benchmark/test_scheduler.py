@@ -213,12 +213,13 @@ def test_a_signal_to_the_whole_group_stops_a_study_in_order(long_study, name):
 
 def test_workers_are_as_many_as_cores_memory_and_gpus_bear():
     assert resolve_workers(None, 1, run_memory=1) == cores()
-    assert resolve_workers(None, 10_000) == 1
     assert resolve_workers(None, 1, run_memory=memory()) == 1
     assert resolve_workers(None, 1, gpus=1, runs_per_gpu=1, run_memory=1) == 1
     assert resolve_workers(None, 1, gpus=100, runs_per_gpu=2, run_memory=1) == cores()
     with pytest.raises(UserError, match="WORKERS is at most"):
         resolve_workers(cores() + 1, 1)
+    with pytest.raises(UserError, match="runs of 10000 threads need more"):
+        resolve_workers(None, 10_000)
 
 
 def test_a_full_disk_is_no_result(tmp_path):
