@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -121,6 +122,16 @@ class Allocates(Tiny):
         while self.iteration == 3:
             self.seen.append(torch.ones(2**22))
             time.sleep(0.005)
+        return super().judge_loss(images)
+
+
+class Lingers(Tiny):
+    """Prints, and starts a thread that never ends."""
+
+    def judge_loss(self, images):
+        if self.iteration == 3:
+            print("hello from a model")  # noqa: T201
+            threading.Thread(target=time.sleep, args=(100_000,)).start()
         return super().judge_loss(images)
 
 

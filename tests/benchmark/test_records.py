@@ -84,3 +84,13 @@ def test_the_protocols_hash_knows_every_value_and_no_reason(tmp_path):
     file.append([row])
     assert json.loads(file.path.read_text())["protocol_id"] == row.protocol_id
     assert file.read() == [row]
+
+
+@pytest.mark.parametrize("line", ["{garbage", "[]", '{"iteration": 1}', '{"iteration": 1, "metric": "x", "value": "<b>"}'])
+def test_a_damaged_row_is_named(tmp_path, line):
+    path = tmp_path / "records.jsonl"
+    RecordFile(path).append([Row(1, "x", 2.0)])
+    with path.open("a") as file:
+        file.write(line + "\n")
+    with pytest.raises(UserError, match=r"records.jsonl, line 2 is no row"):
+        RecordFile(path).read()

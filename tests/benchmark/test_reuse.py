@@ -129,3 +129,19 @@ def test_what_was_copied_is_what_was_done(short):
     before = contents(results / "tiny")
     do(replace(study, name="again"), results)
     assert contents(results / "tiny") == before
+
+
+def test_a_foreign_study_that_cannot_be_read_is_no_source(short):
+    study, results = short
+    damaged = results / "aaa" / "runs" / place(study, results).path.name
+    damaged.mkdir(parents=True)
+    (damaged / "status.json").write_text("{")
+    assert do(replace(study, name="beside"), results).copied == 4
+
+
+def test_one_that_failed_elsewhere_does_not_hide_one_that_was_done(short):
+    study, results = short
+    failed = results / "aab" / "runs" / place(study, results).path.name
+    failed.mkdir(parents=True)
+    (failed / "status.json").write_text('{"status": "failed"}')
+    assert do(replace(study, name="beside-too"), results).copied == 4

@@ -7,20 +7,24 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import psutil
 import pytest
+import torch
 
 from benchmark.engines.engine import Job
 from benchmark.engines.local import LocalEngine, cores, memory, resolve_workers
 from benchmark.engines.worker import work
 from benchmark.errors import UserError
 from benchmark.ledger import RunFolder
+from benchmark.records import RecordFile, Row
 from benchmark.runner import Options, run_study
-from benchmark.trial import Watcher
+from benchmark.study import Settings
+from benchmark.trial import Attempt, Watcher
 from tests.studies import ITERATIONS, contents, do, tiny_study
+from tests.support import SETTINGS
 
 
 def folders(study, results: Path) -> dict[str, RunFolder]:
@@ -263,3 +267,26 @@ def test_status_json_says_what_it_took(tmp_path):
     assert 100 < status["peak_memory_mib"] < 10_000
     assert set(status["seconds"]) == {"training", "evaluation", "critic_in_training"}
     assert RunFolder(job.folder).iteration() == ITERATIONS
+
+
+def test_rows_are_not_doubled_whether_they_have_a_value_or_a_reason(tmp_path):
+    study = tiny_study(["tests.support.Tiny"])
+    records = RecordFile(tmp_path / "records.jsonl")
+    attempt = Attempt(tmp_path, study.runs[-1], None, torch.device("cpu"), Watcher(), records, {})
+    for _ in range(2):
+        attempt.append_missing([Row(20, "critic", -1.0), Row(20, "fid", None)])
+    attempt.append_missing([Row(20, "fid", 3.0)])  # what could not be had can be had now
+    attempt.append_missing([Row(20, "fid", None)])
+    assert [(row.metric, row.value) for row in records.read()] == [("critic", -1.0), ("fid", None), ("fid", 3.0)]
+
+
+def test_a_models_thread_that_never_ends_holds_nobody_up_and_what_it_prints_is_kept(tmp_path):
+    study = tiny_study(["tests.support.Lingers"])
+    assert do(study, tmp_path).counts == {"done": 3}
+    assert "hello from a model" in (folders(study, tmp_path)["Lingers"].path / "output.txt").read_text()
+
+
+def test_settings_of_before_there_was_a_precision_are_read():
+    content = asdict(SETTINGS)
+    del content["precision"]
+    assert Settings.from_json(content) == SETTINGS
