@@ -82,6 +82,8 @@ class _Worker:
 
     job: Job
     process: BaseProcess
+    handle: psutil.Process
+    """Of the same process: knows it from a later one of its number."""
     pipe: Connection
     gpu: str | None
     last: Event | None = None
@@ -138,7 +140,13 @@ class LocalEngine(Engine):
         finally:
             theirs.close()
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        self.workers[job.run.id] = _Worker(job, process, ours, gpu)
+        try:
+            handle = psutil.Process(process.pid)
+        except psutil.NoSuchProcess:
+            ours.close()
+            self.unheard.append(Lost(job.run.id, "its process ended at once"))
+            return
+        self.workers[job.run.id] = _Worker(job, process, handle, ours, gpu)
 
     def events(self, seconds: float) -> list[Event]:
         """What happened since it was asked last."""
@@ -173,7 +181,7 @@ class LocalEngine(Engine):
     def _watch_memory(self) -> None:
         for name, worker in self.workers.items():
             try:
-                info = psutil.Process(worker.process.pid).memory_info()
+                info = worker.handle.memory_info()
             except psutil.Error:  # it has just ended
                 continue
             used = info.rss - getattr(info, "shared", 0)  # what is mapped of the data set's cache can be given back at any time
@@ -204,9 +212,9 @@ class LocalEngine(Engine):
 
 
 def _kill(worker: _Worker) -> None:
-    """By its number: `Process.kill` asks the server first, and believes a dead one that the worker is dead too."""
-    with suppress(ProcessLookupError):
-        os.kill(worker.process.pid or 0, signal.SIGKILL)
+    """By its handle: `Process.kill` asks the server first, and believes a dead one that the worker is dead too."""
+    with suppress(psutil.NoSuchProcess):
+        worker.handle.kill()
 
 
 def _how_it_ended(code: int | None) -> str:
