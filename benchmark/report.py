@@ -54,7 +54,7 @@ def make_report(folder: Path) -> Path:
     """
     study = read_study(folder)
     (folder / "report" / "figures").mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(folder / "report" / ".lock"):  # two commands on one study may end together
+    with filelock.FileLock(folder / ".report.lock"):  # two commands on one study may end together
         return _write_report(folder, study)
 
 
