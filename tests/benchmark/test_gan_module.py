@@ -7,7 +7,7 @@ from torch import nn
 
 from alphagan import AlphaGAN
 from benchmark.gan_module import Chunk, Phase
-from benchmark.trial import CheckpointKeeper, train
+from benchmark.trial import CheckpointKeeper, Watcher, train
 from tests.support import PIXELS, SHAPE, Tiny, iterate, make_run
 
 
@@ -194,7 +194,7 @@ def test_a_resumed_training_is_bit_for_bit_the_uninterrupted_one(model, tmp_path
     whole, half, resumed = seeded(model, 3, **options), seeded(model, 3, **options), seeded(model, 8, **options)
     cpu = torch.device("cpu")
     train(whole, PIXELS, make_run(iterations=7), [], cpu)
-    train(half, PIXELS, make_run(iterations=3), [CheckpointKeeper(tmp_path / "c.ckpt", 3)], cpu)
+    train(half, PIXELS, make_run(iterations=3), [CheckpointKeeper(tmp_path / "c.ckpt", 3, Watcher())], cpu)
     assert not same_weights(whole, half)
     train(resumed, PIXELS, make_run(iterations=7), [], cpu, tmp_path / "c.ckpt")
     assert resumed.iteration == 7
@@ -206,7 +206,7 @@ def test_a_checkpoint_of_a_gpu_resumes_on_the_cpu(tmp_path):
     cpu, path = torch.device("cpu"), tmp_path / "c.ckpt"
     whole, half, resumed = seeded(), seeded(), seeded(seed=9)
     train(whole, PIXELS, make_run(iterations=6), [], cpu)
-    train(half, PIXELS, make_run(iterations=3), [CheckpointKeeper(path, 3)], cpu)
+    train(half, PIXELS, make_run(iterations=3), [CheckpointKeeper(path, 3, Watcher())], cpu)
     checkpoint = torch.load(path, weights_only=True)
     for state in checkpoint["optimizer_states"]:
         for group in state["param_groups"]:
@@ -218,7 +218,7 @@ def test_a_checkpoint_of_a_gpu_resumes_on_the_cpu(tmp_path):
 
 def test_a_checkpoint_loads_lightnings_way_with_weights_only(tmp_path):
     module = seeded()
-    train(module, PIXELS, make_run(iterations=2), [CheckpointKeeper(tmp_path / "c.ckpt", 2)], torch.device("cpu"))
+    train(module, PIXELS, make_run(iterations=2), [CheckpointKeeper(tmp_path / "c.ckpt", 2, Watcher())], torch.device("cpu"))
     again = Tiny.load_from_checkpoint(tmp_path / "c.ckpt", weights_only=True)
     assert same_weights(module, again)
     assert (again.iteration, again.seed) == (2, 0)
