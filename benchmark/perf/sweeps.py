@@ -70,8 +70,6 @@ def _pretend(study: Study, folder: Path) -> None:
     """Write a finished study whose records are one row a run."""
     today = Today(load_dataset(study.dataset), "cpu")
     (folder / "runs").mkdir(parents=True)
-    (folder / "report").mkdir()
-    (folder / "report" / "index.html").write_text("a report")
     write_json(folder / "study.json", {**study.as_json(), "environment": environment()})
     for run in tqdm(study.runs, desc="pretending finished runs", disable=None, delay=1):
         place = folder / "runs" / run.id
@@ -80,6 +78,8 @@ def _pretend(study: Study, folder: Path) -> None:
         RecordFile(place / "records.jsonl").append([Row(run.settings.iterations, "critic", -1.0)])
         status = {"status": "done", "seconds": {}, "measured": today.measured_by(run), "critic": -1.0}
         write_json(place / "status.json", status)
+    (folder / "report").mkdir()
+    (folder / "report" / "index.html").write_text("newer than the runs")
 
 
 def _starting(results: Path) -> bool:
