@@ -25,7 +25,7 @@ SEED = 0
 LEARNING_RATE, PENALTY_WEIGHT = 1e-4, 10.0
 
 
-def protocol(settings: Settings, budget: int, schedule: str, device: str, every: int = 1) -> dict[str, Any]:
+def protocol(settings: Settings, budget: int, schedule: str, device: str, every: int = 1, seed: int = SEED) -> dict[str, Any]:
     """How a critic of this budget is trained and asked; values of different protocols do not compare."""
     return {
         "schedule": schedule,
@@ -37,7 +37,7 @@ def protocol(settings: Settings, budget: int, schedule: str, device: str, every:
         "batch_norm_draws": settings.evaluation.calibration,
         "penalty_weight": PENALTY_WEIGHT,
         "learning_rate": LEARNING_RATE,
-        "seed": SEED,
+        "seed": seed,
         "trained_on": "validation",
         "asked_on": "test",
         "device": device,
@@ -49,23 +49,30 @@ class CompanionCritic:
     """An independent critic with its data: takes steps against any generator it is shown, scores it on held-out images."""
 
     def __init__(
-        self, dataset: Dataset, settings: Settings, budget: int, schedule: str, device: torch.device, every: int = 1
+        self,
+        dataset: Dataset,
+        settings: Settings,
+        budget: int,
+        schedule: str,
+        device: torch.device,
+        every: int = 1,
+        seed: int = SEED,
     ) -> None:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive_seed("critic", schedule, SEED))
+            torch.manual_seed(derive_seed("critic", schedule, seed))
             network = networks.discriminator(dataset.image_shape, settings.evaluation.critic_width, batch_norm=False)
-        self.dataset, self.settings, self.schedule, self.device = dataset, settings, schedule, device
+        self.dataset, self.settings, self.schedule, self.device, self.seed = dataset, settings, schedule, device, seed
         self.source = torch.Generator(device)
         self.validation = dataset["validation"].to(device)
         network.to(device).to(memory_format=torch.channels_last)
         self.critic = WassersteinCritic(network, budget, PENALTY_WEIGHT, LEARNING_RATE, self.source)
-        self.protocol = protocol(settings, budget, schedule, device.type, every)
+        self.protocol = protocol(settings, budget, schedule, device.type, every, seed)
 
     def advance(self, sampler: Sampler, steps: int) -> None:
         """Take steps on validation images; every draw is a function of the step's number."""
         pixels = self.validation
         for _ in range(steps):
-            self.source.manual_seed(derive_seed("critic", self.schedule, SEED, self.critic.steps))
+            self.source.manual_seed(derive_seed("critic", self.schedule, self.seed, self.critic.steps))
             size = self.settings.batch_size
             chosen = torch.randint(len(pixels), (size,), generator=self.source, device=self.device)
             real = as_images(pixels[chosen])
@@ -105,7 +112,8 @@ class CompanionCritic:
 
     def _both_sides(self, sampler: Sampler, split: str, n: int) -> tuple[Iterator[Tensor], Iterator[Tensor]]:
         n = min(n, len(self.dataset[split]))
-        return draw(sampler, n, stream("critic", "score", split, device=self.device)), self._images(split, n)
+        others = [self.seed] if self.seed != SEED else []
+        return draw(sampler, n, stream("critic", "score", split, *others, device=self.device)), self._images(split, n)
 
     def _images(self, split: str, n: int) -> Iterator[Tensor]:
         return (as_images(some.to(self.device)) for some in self.dataset[split][:n].split(BATCH))

@@ -28,7 +28,7 @@ def evaluate(subject: Subject, iteration: int, measurements: Iterable[Measuremen
         Diverged: if the samples are not finite.
     """
     for measurement in measurements:
-        if measurement.applies(subject.scope):
+        if measurement.taken(subject.scope):
             yield _rows(measurement, subject, iteration)
 
 
@@ -73,20 +73,20 @@ def lacking(rows: Iterable[Row], scope: Scope, iteration: int) -> list[Measureme
         today = protocol_id(measurement.protocol(scope))
         return any((metric, today) not in there for metric in measurement.metrics)
 
-    return [measurement for measurement in MEASUREMENTS if measurement.applies(scope) and is_lacking(measurement)]
+    return [measurement for measurement in MEASUREMENTS if measurement.taken(scope) and is_lacking(measurement)]
 
 
 def measured_by(scope: Scope) -> str:
     """A hash of today's protocols of all measurements that apply: the rows of a run that notes it need not be read."""
-    today = {metric: protocol_id(some.protocol(scope)) for some in MEASUREMENTS if some.applies(scope) for metric in some.metrics}
-    return protocol_id(today)
+    taken = [some for some in MEASUREMENTS if some.taken(scope)]
+    return protocol_id({some.again(metric): protocol_id(some.protocol(scope)) for some in taken for metric in some.metrics})
 
 
 def not_available(scope: Scope) -> dict[str, str]:
     """Metrics that cannot be had for such a run, and why."""
     found = {}
     for measurement in MEASUREMENTS:
-        if measurement.applies(scope) and (reason := measurement.not_available(scope)):
+        if measurement.taken(scope) and (reason := measurement.not_available(scope)):
             found[", ".join(measurement.metrics)] = reason
     return found
 

@@ -44,6 +44,8 @@ from metrics.values import (
     score_value,
 )
 
+SECOND = "second"
+"""What the protocol of the second evaluation says under "evaluation"."""
 NOISE_LEVELS = (0.05, 0.1, 0.2)
 """Standard deviations of the normal noise that is added to test images in [-1, 1] (the paper's baseline of diversity)."""
 
@@ -81,15 +83,39 @@ class Subject:
         """N samples in batches, from a stream that is the same for every subject."""
         return draw(self.sampler, n, stream("evaluation", purpose, device=self.device))
 
+    def pixels(self, split: str, n: int) -> Iterator[Tensor]:
+        """The first n images of a split in batches, on the device."""
+        return (as_images(some.to(self.device)) for some in self.scope.dataset[split][:n].split(BATCH))
+
 
 class Measurement(ABC):
-    """Metrics that are taken together."""
+    """Metrics that are taken together.
+
+    Args:
+        second: whether this is the second evaluation of a finished run, on other samples and by another critic: the best runs are
+            chosen by the first and reported by the second, or the choice would flatter them.
+    """
 
     metrics: ClassVar[tuple[str, ...]]
     version = 1
     """Raised whenever the same samples give other numbers."""
-    at_start = True
+    before_training = True
     """Whether a generator is measured before its training, too."""
+
+    def __init__(self, second: bool = False) -> None:
+        self.second = second
+
+    @property
+    def at_start(self) -> bool:
+        return self.before_training and not self.second
+
+    def taken(self, scope: Scope) -> bool:
+        """Whether it is asked for and means something for such a run."""
+        return (scope.how.second_evaluation or not self.second) and self.applies(scope)
+
+    def again(self, purpose: str) -> str:
+        """The name of a random stream, another one in the second evaluation."""
+        return f"{purpose}, {SECOND}" if self.second else purpose
 
     def applies(self, scope: Scope) -> bool:
         """Whether the metrics mean something for such a run."""
@@ -101,7 +127,8 @@ class Measurement(ABC):
 
     def protocol(self, scope: Scope) -> dict[str, Any]:
         """Everything that decides about the number, beside the model."""
-        return {**self.details(scope), "device": scope.device, "torch": torch.__version__, "version": self.version}
+        which = {"evaluation": SECOND} if self.second else {}
+        return {**self.details(scope), **which, "device": scope.device, "torch": torch.__version__, "version": self.version}
 
     @abstractmethod
     def details(self, scope: Scope) -> dict[str, Any]:
@@ -130,7 +157,7 @@ class Modes(Measurement):
 
     def values(self, subject: Subject) -> Iterator[Value]:
         classifier = _digit_classifier(str(subject.device))
-        read = [read_digits(classifier, images) for images in subject.draw(subject.scope.how.mode_samples, "modes")]
+        read = [read_digits(classifier, images) for images in subject.draw(subject.scope.how.mode_samples, self.again("modes"))]
         modes = torch.cat([digits.modes for digits in read]).cpu()
         recognised = torch.cat([digits.recognised for digits in read]).cpu()
         yield from mode_values(modes, recognised)
@@ -142,11 +169,13 @@ class PostHocCritic(Measurement):
     metrics = ("critic", "critic_gap")
 
     def details(self, scope: Scope) -> dict[str, Any]:
-        return critics.protocol(scope.settings, scope.how.critic_steps, "post-hoc", scope.device)
+        return critics.protocol(scope.settings, scope.how.critic_steps, "post-hoc", scope.device, seed=int(self.second))
 
     def values(self, subject: Subject) -> Iterator[Value]:
         scope = subject.scope
-        companion = critics.CompanionCritic(scope.dataset, scope.settings, scope.how.critic_steps, "post-hoc", subject.device)
+        companion = critics.CompanionCritic(
+            scope.dataset, scope.settings, scope.how.critic_steps, "post-hoc", subject.device, seed=int(self.second)
+        )
         companion.advance(subject.sampler, scope.how.critic_steps)
         for row in (companion.score(subject.sampler, 0, "critic"), companion.gap(0, "critic_gap")):
             yield Value(row.metric, row.value, row.low, row.high, row.n)
@@ -172,12 +201,13 @@ class Diversity(Measurement):
     def values(self, subject: Subject) -> Iterator[Value]:
         n = subject.scope.how.diversity_groups * GROUP
         if subject.scope.reference != "real":
-            yield diversity_value(torch.cat(list(subject.draw(n, "diversity"))))
+            yield diversity_value(torch.cat(list(subject.draw(n, self.again("diversity")))))
             return
         sampler = reference_sampler("real", subject.scope.dataset, subject.device, "test")
-        images = torch.cat(list(draw(sampler, n, stream("evaluation", "diversity", device=subject.device))))
+        images = torch.cat(list(draw(sampler, n, stream("evaluation", self.again("diversity"), device=subject.device))))
         yield diversity_value(images)
-        noise = torch.randn(images.shape, generator=stream("evaluation", "noise", device=subject.device), device=subject.device)
+        source = stream("evaluation", self.again("noise"), device=subject.device)
+        noise = torch.randn(images.shape, generator=source, device=subject.device)
         for level in NOISE_LEVELS:
             yield diversity_value((images + level * noise).clamp(-1, 1), f"sample_diversity/noise {level:g}")
 
@@ -186,7 +216,7 @@ class ImageNetInception(Measurement):
     """Inception score, FID, KID, precision and recall, from one pass of the network over the samples."""
 
     metrics = ("inception_score", "fid", "kid", "precision", "recall")
-    at_start = False
+    before_training = False
 
     def applies(self, scope: Scope) -> bool:
         return not scope.dataset.n_modes  # stacked digits are nothing that the network has learned of
@@ -218,7 +248,7 @@ class ImageNetInception(Measurement):
     def values(self, subject: Subject) -> Iterator[Value]:
         how = subject.scope.how
         network = _inception(how.inception.path, how.inception.sha256, how.inception_width, str(subject.device))
-        fake = network.over(subject.draw(how.inception_samples, "inception"))
+        fake = network.over(subject.draw(how.inception_samples, self.again("inception")))
         yield from inception_values(fake, _real_output(network, subject), how.score_splits)
 
 
@@ -226,7 +256,7 @@ class Cifar10Score(Measurement):
     """The Inception score by the CIFAR-10 classifier."""
 
     metrics = ("cifar10_inception_score",)
-    at_start = False
+    before_training = False
 
     def applies(self, scope: Scope) -> bool:
         return scope.dataset.name == "cifar10"
@@ -247,72 +277,70 @@ class Cifar10Score(Measurement):
         how = subject.scope.how
         classifier = _cifar10_classifier(how.cifar10.path, how.cifar10.sha256, str(subject.device))
         with torch.no_grad():
-            logits = torch.cat([classifier(images).float().cpu() for images in subject.draw(how.cifar10_samples, "cifar10")])
+            logits = torch.cat(
+                [classifier(images).float().cpu() for images in subject.draw(how.cifar10_samples, self.again("cifar10"))]
+            )
         yield score_value(self.metrics[0], logits, how.score_splits)
 
 
-class Reconstructions(Measurement):
-    """How well an autoencoding model gives back test images."""
+class _OfImages(Measurement):
+    """What an autoencoding model makes of images that it never saw: test images, in the second evaluation validation images."""
 
-    metrics = ("reconstruction_l1", "reconstruction_mse", "reconstruction_ms_ssim")
+    @property
+    def split(self) -> str:
+        return "validation" if self.second else "test"
 
     def applies(self, scope: Scope) -> bool:
         return scope.autoencoding
 
     def details(self, scope: Scope) -> dict[str, Any]:
         return {
-            "images": min(scope.how.reconstructions, len(scope.dataset["test"])),
-            "split": "test",
+            "images": min(scope.how.reconstructions, len(scope.dataset[self.split])),
+            "split": self.split,
             "batch_norm_reconstructions": scope.how.calibration,
         }
 
+    def images(self, subject: Subject) -> Iterator[Tensor]:
+        return subject.pixels(self.split, subject.scope.how.reconstructions)
+
+
+class Reconstructions(_OfImages):
+    """How well images are given back."""
+
+    metrics = ("reconstruction_l1", "reconstruction_mse", "reconstruction_ms_ssim")
+
     def values(self, subject: Subject) -> Iterator[Value]:
         model, found = subject.autoencoder, []
-        for images in _test_images(subject):
+        for images in self.images(subject):
             with torch.no_grad():
                 errors = reconstruction_errors(images, model.reconstruct(images))
             found.append(torch.stack([errors.l1, errors.mse, errors.ms_ssim]).cpu())
         yield from reconstruction_values(dict(zip(("l1", "mse", "ms_ssim"), torch.cat(found, dim=1), strict=True)))
 
 
-class Codes(Measurement):
-    """How far the codes of test images are from the prior (appendix D)."""
+class Codes(_OfImages):
+    """How far the codes of images are from the prior (appendix D)."""
 
     metrics = ("code_mean", "code_correlation", "code_distance")
-
-    def applies(self, scope: Scope) -> bool:
-        return scope.autoencoding
-
-    def details(self, scope: Scope) -> dict[str, Any]:
-        return Reconstructions().details(scope)
 
     def values(self, subject: Subject) -> Iterator[Value]:
         model = subject.autoencoder
         with torch.no_grad():
-            codes = torch.cat([model.encode(images).double().cpu() for images in _test_images(subject)])
-            source = stream("evaluation", "codes", device=subject.device)
+            codes = torch.cat([model.encode(images).double().cpu() for images in self.images(subject)])
+            source = stream("evaluation", self.again("codes"), device=subject.device)
             prior = model.prior(len(codes), source).double().cpu()
         yield from code_values(codes, prior)
-        if subject.folder is not None:
+        if subject.folder is not None and not self.second:
             fitted, buffer = moments(codes), io.BytesIO()
             np.savez_compressed(buffer, mean=fitted.mean.numpy(), covariance=fitted.covariance.numpy())
             write_atomically(subject.folder / "codes.npz", buffer.getvalue())
 
 
-MEASUREMENTS: tuple[Measurement, ...] = (
-    Modes(),
-    PostHocCritic(),
-    Diversity(),
-    ImageNetInception(),
-    Cifar10Score(),
-    Reconstructions(),
-    Codes(),
+MEASUREMENTS: tuple[Measurement, ...] = tuple(
+    kind(second)
+    for second in (False, True)
+    for kind in (Modes, PostHocCritic, Diversity, ImageNetInception, Cifar10Score, Reconstructions, Codes)
 )
-
-
-def _test_images(subject: Subject) -> Iterator[Tensor]:
-    pixels = subject.scope.dataset["test"][: subject.scope.how.reconstructions]
-    return (as_images(some.to(subject.device)) for some in pixels.split(BATCH))
 
 
 def _reference_size(scope: Scope) -> int:
@@ -322,9 +350,8 @@ def _reference_size(scope: Scope) -> int:
 def _real_output(network: InceptionNetwork, subject: Subject) -> InceptionOutput:
     """The network's output for the first test images, from the cache."""
     n = _reference_size(subject.scope)
-    pixels = subject.scope.dataset["test"][:n]
-    batches = (as_images(some.to(subject.device)) for some in pixels.split(BATCH))
-    return cached_output(root() / "features", network, f"{subject.scope.dataset.fingerprint} test {n}", batches)
+    name = f"{subject.scope.dataset.fingerprint} test {n}"
+    return cached_output(root() / "features", network, name, subject.pixels("test", n))
 
 
 @cache

@@ -83,6 +83,11 @@ def evaluation_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--reconstructions", type=click.IntRange(2), help="Test images that autoencoding models give back."),
         click.option("--critic-steps", type=click.IntRange(1), help="Training steps of the critic after the run."),
         click.option("--critic-images", type=click.IntRange(2), help="Images on each side on which critics are asked."),
+        click.option(
+            "--second-evaluation/--no-second-evaluation",
+            default=None,
+            help="Whether finished runs are measured twice: the best are chosen by one evaluation and reported by the other.",
+        ),
     )[::-1]:
         command = option(command)
     return command

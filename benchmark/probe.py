@@ -126,7 +126,8 @@ class _Probe:
             return self._time(lambda: self._measure(measurement, subject, inception_samples=n))
 
         least, most = seconds(few), seconds(more)
-        return least + max(most - least, 0.0) / (more - few) * (self.how.inception_samples - few)
+        once = least + max(most - least, 0.0) / (more - few) * (self.how.inception_samples - few)
+        return 2 * once if self.how.second_evaluation else once
 
     def _cost_of_reference(self, inception: float) -> Cost:
         subject = reference_subject(self.run.model, self.scope, self.device)
@@ -182,7 +183,7 @@ class _Probe:
         """Seconds of each measurement but the Inception metrics; under None those that the critic of the training is asked."""
         parts: dict[Measurement | None, float] = {}
         for some in MEASUREMENTS:
-            if some.applies(self.scope) and not some.not_available(self.scope) and not isinstance(some, ImageNetInception):
+            if some.taken(self.scope) and not some.not_available(self.scope) and not isinstance(some, ImageNetInception):
                 parts[some] = self._measurement(some, subject)
                 if isinstance(some, PostHocCritic):
                     parts[None] = parts[some]

@@ -72,6 +72,8 @@ class Evaluation:
     """Images that pass through the CIFAR-10 classifier; 0 spares its score."""
     inception: Evaluator = Evaluator()
     cifar10: Evaluator = Evaluator()
+    second_evaluation: bool = False
+    """Whether finished runs are measured a second time, on other samples and by another critic."""
 
     def __post_init__(self) -> None:
         least = max(2 * self.score_splits, 4)  # as many as the nearest neighbours of precision and recall take
@@ -146,6 +148,7 @@ def preset(name: str, dataset: Dataset) -> Settings:
                 inception_samples=0,
                 inception_width=2048,
                 cifar10_samples=1_000,
+                second_evaluation=True,
             ),
         )
     if name == "paper":
@@ -169,6 +172,7 @@ def preset(name: str, dataset: Dataset) -> Settings:
                 inception_samples=50_000,
                 inception_width=2048,
                 cifar10_samples=50_000,
+                second_evaluation=True,
             ),
         )
     raise unknown("preset", name, PRESETS)
@@ -415,6 +419,7 @@ def describe_study(study: Study, dataset: Dataset) -> list[str]:
     lines.append(
         f"  measured: critics of {how.critic_steps} steps at {how.critic_width:g} of the width, on {how.critic_images} images a "
         f"side; {how.diversity_groups} groups of 64 for diversity; batch-norm statistics from {how.calibration} draws"
+        + ("; twice, to choose the best by one evaluation and report them by the other" if how.second_evaluation else "")
     )
     if settings.width < 1:
         lines.append("  Narrow networks and a short training: it shows who learns, not the paper's numbers (PRESET=paper does).")

@@ -43,6 +43,7 @@ class EvaluationPart(_Strict):
     inception_samples: Count | None = None
     inception_width: Literal[64, 192, 768, 2048] | None = None
     cifar10_samples: Count | None = None
+    second_evaluation: bool | None = None
 
 
 def _by_name(models: Any) -> Any:

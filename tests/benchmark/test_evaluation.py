@@ -1,6 +1,7 @@
 import copy
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -31,6 +32,7 @@ from benchmark.measurements import (
 )
 from benchmark.randomness import stream
 from benchmark.records import RecordFile
+from benchmark.sources import SPLITS
 from benchmark.trial import Attempt, InTrainingCritic, Watcher, train
 from metrics.values import Value
 from tests.support import SETTINGS, SHAPE, iterate, make_run
@@ -206,6 +208,35 @@ def test_a_finished_run_lacks_what_was_never_measured_so(tmp_path):
     }
     assert [some.metrics for some in lacking(rows, scope(dataset, critic_steps=3), 3)] == [("critic", "critic_gap")]
     assert [some.metrics for some in lacking([row for row in rows if row.metric != "modes_covered"], plain, 3)] == [tuple(MODES)]
+
+
+def test_the_second_evaluation_is_of_other_samples_by_another_critic():
+    dataset, rows = load_dataset("colormnist-mini"), {}
+    for second in (False, True):
+        here = scope(dataset, autoencoding=True, second_evaluation=second)
+        rows[second] = measure(subject_of(small(AlphaGAN), here, CPU), 3)
+        assert lacking(rows[second], here, 3) == []
+    first, again = rows[True][: len(rows[False])], rows[True][len(rows[False]) :]
+    assert first == rows[False]  # that there is a second one changes nothing about the first
+    assert [row.metric for row in again] == [row.metric for row in first]
+    assert all(row.protocol["evaluation"] == "second" for row in again)
+    assert not {row.protocol_id for row in first} & {row.protocol_id for row in again}
+    assert all(one.value != other.value for one, other in zip(first, again, strict=True) if one.metric not in MODES)
+    splits = {row.metric: row.protocol["split"] for row in again if "split" in row.protocol}
+    assert set(splits.values()) == {"validation"}
+    assert {row.protocol["seed"] for row in again if row.metric == "critic"} == {1}
+    assert lacking(first, here, 3) == [some for some in MEASUREMENTS if some.second and some.taken(here)]
+    assert not any(some.at_start for some in MEASUREMENTS if some.second)
+
+
+def test_the_codes_that_are_kept_are_those_of_test_images(tmp_path):
+    here = scope(load_dataset("colormnist-mini"), autoencoding=True, second_evaluation=True)
+    subject = replace(subject_of(small(AlphaGAN), here, CPU), folder=tmp_path)
+    measure(subject, 3)
+    expected = {split: torch.cat([subject.autoencoder.encode(x) for x in subject.pixels(split, 16)]) for split in SPLITS}
+    with np.load(tmp_path / "codes.npz") as codes:
+        assert codes["mean"] == pytest.approx(expected["test"].mean(0).numpy(), abs=1e-5)
+        assert codes["mean"] != pytest.approx(expected["validation"].mean(0).numpy(), abs=1e-3)
 
 
 class Breaks(Measurement):
