@@ -123,7 +123,7 @@ def evaluate(
     """  # noqa: D301 - the mark is click's, for lines that stay as they are
     from benchmark.datasets import open_dataset
     from benchmark.evaluators import find_evaluators
-    from benchmark.report import read_study, study_folders
+    from benchmark.report.studies import read_study, study_folders
     from benchmark.runner import measure_study
     from benchmark.study import REFERENCES, Settings
 
@@ -143,7 +143,7 @@ def evaluate(
 @results_option
 def report(studies: tuple[str, ...], results: Path) -> None:
     """Write the pages of STUDIES (all, if none is named) from their records."""
-    from benchmark.report import study_folders
+    from benchmark.report.studies import study_folders
 
     for folder in study_folders(results, studies):
         _report(folder)
@@ -154,7 +154,7 @@ def report(studies: tuple[str, ...], results: Path) -> None:
 @results_option
 def status(studies: tuple[str, ...], results: Path) -> None:
     """Show how far STUDIES are (all, if none is named), also while another process works on them."""
-    from benchmark.report import study_folders
+    from benchmark.report.studies import study_folders
     from benchmark.status import show_status
 
     for folder in study_folders(results, studies):
@@ -446,6 +446,6 @@ def _check_models(names: list[str], image_shape: tuple[int, int, int]) -> None:
 
 
 def _report(folder: Path) -> None:
-    from benchmark.report import make_report
+    from benchmark.report.write import make_report
 
-    click.echo(f"report: {make_report(folder)}")
+    click.echo(f"report: {make_report([folder], folder / 'report')}")

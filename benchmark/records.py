@@ -59,7 +59,7 @@ class RecordFile:
         if not self.path.exists():
             return []
         lines = self.path.read_text().split("\n")[:-1]
-        return [_row(line, f"{self.path}, line {number}") for number, line in enumerate(lines, 1)]
+        return [_finite(_row(line, f"{self.path}, line {number}")) for number, line in enumerate(lines, 1)]
 
     def rewind(self, rows: int) -> None:
         """Keep the first rows only: those that were there when the checkpoint was saved from which a run goes on."""

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from benchmark.ledger import RunFolder
 from benchmark.live import printable
-from benchmark.report import read_study
+from benchmark.report.studies import read_study
 
 FILE_WIDTH = 140
 """Columns where there is no terminal that says how many it has."""

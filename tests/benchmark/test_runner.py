@@ -12,7 +12,7 @@ import torch
 from benchmark import load
 from benchmark.engines.local import LocalEngine, cores
 from benchmark.errors import UserError
-from benchmark.report import make_report
+from benchmark.report.write import make_report
 from benchmark.runner import Options, Outcome, measure_study
 from benchmark.trial import Watcher, run_trial
 from tests.studies import ITERATIONS, contents, do, tiny_study

@@ -1,0 +1,250 @@
+"""What a sweep tells beyond its quartiles, as tidy tables: the figures and the CSV files are made of them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark.report.ranking import costs, value_of
+from benchmark.report.statistics import (
+    Interval,
+    at_equal_budget,
+    best_of_k,
+    best_of_k_intervals,
+    disagreement,
+    probability_of_improvement,
+    rank_correlation,
+    rank_correlation_interval,
+    seed_noise,
+    variance_explained,
+)
+from benchmark.report.style import in_order, title
+from benchmark.report.summary import source
+from benchmark.report.tables import Comparison
+
+HEADLINES = (
+    "critic",
+    "sample_diversity",
+    "inception_score",
+    "cifar10_inception_score",
+    "fid",
+    "mode_kl",
+    "reconstruction_l1",
+)
+"""The metrics that a study is judged by: those of the paper, and one of each further kind."""
+POINTS = 30
+"""Budgets on a best-of-k curve, at most."""
+
+
+def headlines(main: Mapping[str, Sequence[Comparison]]) -> list[Comparison]:
+    """The main comparisons of the headline metrics, metric by metric."""
+    return [some for metric in HEADLINES for some in main.get(metric, []) if some.models and not _unmatched(some)]
+
+
+def _unmatched(some: Comparison) -> bool:
+    return some.measure.goal == "match" and bool(np.isnan(some.reference))
+
+
+def best_of_k_table(those: Sequence[Comparison]) -> pd.DataFrame:
+    """The expected best value of k runs, for k up to all: setting, metric, model, k, value, low, high (95 %)."""
+    return pd.DataFrame(
+        [row for some in those for model in some.models for row in _best_of_k(some, model)],
+        columns=["setting", "metric", "model", "k", "value", "low", "high"],
+    )
+
+
+def _best_of_k(some: Comparison, model: str) -> Iterator[dict[str, Any]]:
+    sweep = some.sweep(model)
+    n = len(sweep.costs)
+    ks = np.unique(np.geomspace(1, n, POINTS).round().astype(int)).tolist()
+    intervals = best_of_k_intervals(sweep, ks, _source("best of k", some, model))
+    for k, cost, interval in zip(ks, best_of_k(sweep.costs, ks), intervals, strict=True):
+        value, low, high = _values(some, cost, interval)
+        yield {
+            "setting": some.setting,
+            "metric": some.measure.metric,
+            "model": model,
+            "k": k,
+            "value": value,
+            "low": low,
+            "high": high,
+        }
+
+
+def equal_budget_table(those: Sequence[Comparison]) -> pd.DataFrame:
+    """Quartiles and best of random subsets of the smallest sweep's size, where sweeps differ in size.
+
+    Returns:
+        setting, metric, model, configurations (of the smallest sweep), of (this one), quartile_1, median, quartile_3, best, low,
+        high (95 % of the subsets' bests); of a metric to match, distances to real images.
+    """
+    rows = []
+    for some in those:
+        sweeps = {model: some.sweep(model) for model in some.models}
+        sizes = {model: len(np.unique(sweep.configuration)) for model, sweep in sweeps.items()}
+        if len(set(sizes.values())) < 2:
+            continue
+        for model, sweep in sweeps.items():
+            found = at_equal_budget(sweep, min(sizes.values()), _source("equal budget", some, model))
+            quartiles = [value_of(cost, some.measure) for cost in (found.quartile_1, found.median, found.quartile_3)]
+            if some.measure.goal == "maximize":
+                quartiles.reverse()
+            best, low, high = _values(some, found.best, found.best_interval)
+            rows.append(
+                {
+                    "setting": some.setting,
+                    "metric": some.measure.metric,
+                    "model": model,
+                    "configurations": min(sizes.values()),
+                    "of": sizes[model],
+                    **dict(zip(("quartile_1", "median", "quartile_3"), map(_finite, quartiles), strict=True)),
+                    "best": best,
+                    "low": low,
+                    "high": high,
+                }
+            )
+    columns = ["setting", "metric", "model", "configurations", "of", "quartile_1", "median", "quartile_3", "best", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def improvement_table(those: Sequence[Comparison]) -> pd.DataFrame:
+    """The probability that a random run of a model is better than one of another: setting, metric, model, than, value, low, high."""
+    rows = []
+    for some in those:
+        for model, other in itertools.combinations(some.models, 2):
+            found = probability_of_improvement(some.sweep(model), some.sweep(other), _source("improvement", some, model, other))
+            low, high = found.interval.low, found.interval.high
+            for a, b, value, ends in (
+                (model, other, found.probability, (low, high)),
+                (other, model, 1 - found.probability, (1 - high, 1 - low)),
+            ):
+                rows.append(
+                    {"setting": some.setting, "metric": some.measure.metric, "model": a, "than": b, "value": value}
+                    | {"low": ends[0], "high": ends[1]}
+                )
+    return pd.DataFrame(rows, columns=["setting", "metric", "model", "than", "value", "low", "high"])
+
+
+def agreement_table(those: Sequence[Comparison]) -> pd.DataFrame:
+    """How far pairs of metrics agree about the runs that both have a value of.
+
+    Returns:
+        setting, metric, other, model ("" for the runs of all models), n, spearman, low, high (95 %, of all models only),
+        disagreement (share of runs in the better half by `metric` and in the worse half by `other`), expected (that share if they
+        had nothing to do with each other).
+    """
+    rows = []
+    for one, other in itertools.combinations(those, 2):
+        if one.setting != other.setting:
+            continue
+        both = _paired_costs(one, other)
+        for model in ["", *in_order(both.model)]:
+            mine = both if not model else both[both.model == model]
+            if len(mine) < 3:
+                continue
+            split = disagreement(mine.a.to_numpy(), mine.b.to_numpy())
+            interval = _correlation_interval(mine, one, other) if not model else Interval(np.nan, np.nan)
+            rows.append(
+                {"setting": one.setting, "metric": one.measure.metric, "other": other.measure.metric, "model": model}
+                | {"n": len(mine), "spearman": rank_correlation(mine.a.to_numpy(), mine.b.to_numpy())}
+                | {"low": interval.low, "high": interval.high, "disagreement": split.share, "expected": split.expected}
+            )
+    columns = ["setting", "metric", "other", "model", "n", "spearman", "low", "high", "disagreement", "expected"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _paired_costs(one: Comparison, other: Comparison) -> pd.DataFrame:
+    parts = [
+        some.measured[["run", "model", "configuration"]].assign(
+            **{name: costs(some.measured.value.to_numpy(), some.measure, some.reference)}
+        )
+        for name, some in (("a", one), ("b", other))
+    ]
+    return parts[0].merge(parts[1][["run", "b"]], on="run")
+
+
+def _correlation_interval(both: pd.DataFrame, one: Comparison, other: Comparison) -> Interval:
+    draws = _source("agreement", one, other.measure.metric)
+    return rank_correlation_interval(both.a.to_numpy(), both.b.to_numpy(), both.configuration.to_numpy(), draws)
+
+
+def hyperparameter_table(those: Sequence[Comparison]) -> pd.DataFrame:
+    """How much of the order of a model's configurations goes with each hyperparameter that its sweep varies.
+
+    Returns:
+        setting, metric, model, hyperparameter, share (of the ranks' variance), chance (what it would be without any effect),
+        p_value, configurations, levels.
+    """
+    rows = [row for some in those for model in some.models for row in _hyperparameters(some, model)]
+    columns = ["setting", "metric", "model", "hyperparameter", "share", "chance", "p_value", "configurations", "levels"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _hyperparameters(some: Comparison, model: str) -> Iterator[dict[str, Any]]:
+    sweep, values = some.sweep(model), swept(some, model)
+    for name in values:
+        found = variance_explained(sweep, values[name].map(repr).to_numpy(str))
+        yield {
+            "setting": some.setting,
+            "metric": some.measure.metric,
+            "model": model,
+            "hyperparameter": name,
+            "share": found.share,
+            "chance": found.chance,
+            "p_value": found.p_value,
+            "configurations": found.n,
+            "levels": found.levels,
+        }
+
+
+def swept(some: Comparison, model: str) -> pd.DataFrame:
+    """The hyperparameters that differ between a model's runs, a row for each run in the order of its sweep."""
+    lost = some.lost[some.lost.model == model]
+    values = pd.DataFrame([*some.of(model).hyperparameters, *lost.hyperparameters])
+    return values[[name for name in values if values[name].map(repr).nunique() > 1]]
+
+
+def seed_table(those: Sequence[Comparison]) -> pd.DataFrame:
+    """Three sources of spread, never taken for each other: seeds, configurations, and the measuring of one run.
+
+    Returns:
+        setting, metric, model, seed_sd, sweep_sd (beyond what seeds make), measurement_sd, share_of_seeds, configurations, runs.
+    """
+    rows = []
+    for some in those:
+        for model in some.models:
+            found = seed_noise(some.sweep(model))
+            if found is None:
+                continue
+            mine = some.of(model)
+            rows.append(
+                {"setting": some.setting, "metric": some.measure.metric, "model": model, "seed_sd": found.seed_sd}
+                | {"sweep_sd": found.sweep_sd, "measurement_sd": ((mine.high - mine.low) / 2 / 1.96).median()}
+                | {"share_of_seeds": found.share_of_seeds, "configurations": found.configurations, "runs": found.runs}
+            )
+    columns = ["setting", "metric", "model", "seed_sd", "sweep_sd", "measurement_sd", "share_of_seeds", "configurations", "runs"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _source(what: str, some: Comparison, *more: str) -> np.random.Generator:
+    return source(what, some.setting, some.protocol_id, *more)
+
+
+def _values(some: Comparison, cost: float, interval: Interval) -> tuple[float, float, float]:
+    """A cost and its interval in the metric's unit, the interval's ends in order; NaN for what lies among lost runs."""
+    value, *ends = (_finite(value_of(float(one), some.measure)) for one in (cost, interval.low, interval.high))
+    low, high = ends if some.measure.goal != "maximize" else ends[::-1]
+    return value, low, high
+
+
+def _finite(value: float) -> float:
+    return value if np.isfinite(value) else float("nan")
+
+
+def describe(model: str) -> str:
+    """A model in an analysis' table; the runs of all models have an empty name."""
+    return title(model) if model else "all models"

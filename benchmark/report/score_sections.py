@@ -1,0 +1,312 @@
+"""A section for each metric: how the models' sweeps compare, and what the numbers say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark.measures import MEASURES, Measure
+from benchmark.report import figures
+from benchmark.report.content import Box, Chart, Line, Panel, Plot, Point, Section, Table
+from benchmark.report.figure_folder import FigureFolder
+from benchmark.report.ranking import BEST
+from benchmark.report.statistics import rank_correlation
+from benchmark.report.style import REFERENCES, title
+from benchmark.report.summary import best_model, missing_as_none
+from benchmark.report.tables import Comparison, Tables
+
+PAPER = {
+    "critic": "Figure 2 of the paper, with a critic that is trained after the run",
+    "critic_in_training": "Figure 2 of the paper",
+    "sample_diversity": "Figure 5 (a) of the paper",
+    "inception_score": "Figure 5 (b) of the paper",
+    "cifar10_inception_score": "Figure 5 (c) of the paper",
+}
+HOW_TO_READ = (
+    "Boxes show quartiles of the runs that have a value; where some have none (“n = 3 of 4”) they rank worst in the table's "
+    "quartiles, and the table is what counts. Dots are single runs, black circles the ten best, dashed lines the sanity rows."
+)
+COLUMNS = {
+    "model": "model",
+    "n": "runs with a value",
+    "runs": "runs",
+    "diverged": "diverged",
+    "failed": "failed",
+    "best": "best",
+    "best_again": "best, measured again",
+    "quartile_1": "lower quartile",
+    "median": "median",
+    "quartile_3": "upper quartile",
+    "iqr": "IQR",
+    "interval": "95 % of the median",
+    "measurement_error": "± of one run",
+    "median_before_training": "median before training",
+}
+"""Columns of the summary to those of the page."""
+
+
+def score_sections(
+    tables: Tables, found: Mapping[str, Sequence[Comparison]], summary: pd.DataFrame, folder: FigureFolder
+) -> Iterator[Section]:
+    """A section a metric. A figure holds the settings side by side; values of other protocols have figures of their own."""
+    for metric, those in found.items():
+        levels = noise_levels(tables, those) if metric == "sample_diversity" else {}
+        plots, notes = [], []
+        for number, some in enumerate(_by_figure(those)):
+            name = metric + (f"_{number + 1}" if number else "")
+            rows = [_rows(summary, one) for one in some]
+            plots.append(
+                folder.plot(
+                    name,
+                    figures.box_plots(some, levels),
+                    " ".join(_prefixed(one, some, sentence(mine, one.measure)) for one, mine in zip(some, rows, strict=True)),
+                    f"{HOW_TO_READ} {MEASURES[metric].direction.capitalize()}. {MEASURES[metric].caution}".strip(),
+                    PAPER.get(metric, ""),
+                    Chart(
+                        [_panel(one, levels.get(one.setting, {})) for one in some],
+                        f"{some[0].measure.unit} ({some[0].measure.direction})",
+                    ),
+                )
+            )
+        for one in those:
+            words = ", ".join(f"{key} {_plain(value)}" for key, value in one.protocol.items())
+            notes.append(
+                f"{one.setting}, protocol {one.protocol_id}: {words}. Numbers of other protocols do not compare with these."
+            )
+        yield Section(
+            metric, MEASURES[metric].title, "", plots, [_table(_rows(summary, one), one, those) for one in those], notes
+        )
+
+
+def _plain(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _prefixed(one: Comparison, those: Sequence[Comparison], text: str) -> str:
+    return f"{one.setting}: {text}" if len(those) > 1 else text
+
+
+def _by_figure(those: Sequence[Comparison]) -> list[list[Comparison]]:
+    """The main protocols of all settings together, then each further one alone."""
+    settings: list[str] = []
+    first, further = [], []
+    for some in those:
+        (first if some.setting not in settings else further).append(some)
+        settings.append(some.setting)
+    return [first, *([some] for some in further)]
+
+
+def _rows(summary: pd.DataFrame, some: Comparison) -> pd.DataFrame:
+    chosen = (
+        (summary.metric == some.measure.metric) & (summary.setting == some.setting) & (summary.protocol_id == some.protocol_id)
+    )
+    return summary[chosen]
+
+
+def _table(rows: pd.DataFrame, some: Comparison, those: Sequence[Comparison]) -> Table:
+    shown = missing_as_none(rows)
+    shown["interval"] = [
+        None if low is None or high is None else f"{low:.4g} to {high:.4g}"
+        for low, high in zip(shown.median_low, shown.median_high, strict=True)
+    ]
+    shown["model"] = [title(model) for model in shown.model]
+    note = (
+        "± of one run: half of the 95 % interval of a single value over redrawing its samples, the median over runs. Not the spread "
+        "of seeds or of the sweep. 95 % of the median: over drawing other configurations (bootstrap over configurations, each with "
+        "its seeds). Best, measured again: the run that the first evaluation ranks best, by a second one on other samples and by "
+        "another critic; the best of many is partly luck, and this is what is left of it."
+    )
+    if some.measure.goal == "match":
+        note += " Quartiles are of the runs in the order of their nearness to real images, the nearest quarter first."
+    heading = f"{some.setting}, protocol {some.protocol_id}. " if len(those) > 1 else ""
+    return Table(list(COLUMNS.values()), shown[list(COLUMNS)].to_numpy().tolist(), heading + note)
+
+
+def _panel(some: Comparison, levels: Mapping[str, float]) -> Panel:
+    measured = some.measured
+    return Panel(
+        some.setting,
+        [Point(run, value) for run, value in zip(measured.run, measured.value, strict=True)],
+        [_box(some, model) for model in some.models if len(some.of(model).value.dropna())],
+        [run for model in some.models for run in some.best(model, BEST).run],
+        [Line(label, level) for label, level in figures.lines_of(some, levels)],
+    )
+
+
+def _box(some: Comparison, model: str) -> Box:
+    values = some.of(model).value.dropna().to_numpy()
+    first, middle, third = (float(value) for value in np.quantile(values, [0.25, 0.5, 0.75]))
+    near = values[(values >= first - 1.5 * (third - first)) & (values <= third + 1.5 * (third - first))]
+    return Box(model, figures.box_label(some, model), float(near.min()), first, middle, third, float(near.max()))
+
+
+def noise_levels(tables: Tables, those: Sequence[Comparison]) -> dict[str, dict[str, float]]:
+    """The diversity of test images with noise, by setting and by the noise's standard deviation (the paper's baseline)."""
+    prefix = "sample_diversity/noise "
+    rows = tables.records[tables.records.metric.str.startswith(prefix)]
+    rows = rows.merge(tables.runs[["run", "setting"]], on="run")
+    return {
+        some.setting: {
+            f"+ noise {row.metric.removeprefix(prefix)}": row.value
+            for row in rows[(rows.protocol_id == some.protocol_id) & (rows.setting == some.setting)].itertuples()
+        }
+        for some in reversed(those)  # of a setting's protocols the main one, which comes first
+    }
+
+
+def sentence(rows: pd.DataFrame, measure: Measure) -> str:
+    """What a box plot shows, in words, from its rows of the summary."""
+    reference = rows.loc[rows.model == "real", "median"].median()
+    ours = rows[~rows.model.isin(list(REFERENCES))]
+    if measure.goal == "match" and np.isnan(reference):
+        return "No ranking: the nearest to real images is best here, and they have no value."
+    ordered = best_model(list(ours.itertuples()), measure, reference)
+    if not ordered:
+        return "No model has a median here: too few runs came to their end."
+    best, last = ordered[0], ordered[-1]
+    text = f"By the median over its configurations {title(best.model)} is best here ({best.median:.3g}) and {title(last.model)} is last ({last.median:.3g})"
+    if len(ordered) == 1:
+        text = f"The median over the configurations of {title(best.model)} is {best.median:.3g}"
+    elif best.median == last.median:
+        text = f"By the median over its configurations every model scores {best.median:.3g}"
+    for name, words in (("real", "real images score"), ("noise", "noise scores")):
+        value = rows.loc[rows.model == name, "median"].dropna()
+        if len(value):
+            text += f"; {words} {value.iloc[0]:.3g}"
+    for row in ours[ours["median"].isna()].itertuples():
+        text += f"; {title(row.model)} has no median: {row.without_value} of its {row.without_value + row.n} runs have no value"
+    fewest, most = min(row.n for row in ordered), max(row.n for row in ordered)
+    runs = f"{fewest}" if fewest == most else f"{fewest} to {most}"
+    seeds = max(row.runs / max(row.configurations, 1) for row in ordered)
+    kind = (
+        "a sweep over hyperparameters, not repeated seeds"
+        if seeds <= 1
+        else "a sweep over hyperparameters, each repeated with other seeds"
+    )
+    return f"{text}. Each box holds {runs} run{'s' * (most > 1)}: {kind}."
+
+
+def scatter_section(main: Mapping[str, Sequence[Comparison]], folder: FigureFolder) -> Iterator[Section]:
+    """Critic against diversity, figure 15."""
+    pairs = [
+        (x, y)
+        for x in main.get("sample_diversity", [])
+        for y in main.get("critic", [])
+        if x.setting == y.setting and len(figures.paired(x, y))
+    ]
+    if not pairs:
+        return
+    panels, words = [], []
+    for x, y in pairs:
+        both = figures.paired(x, y)
+        panels.append(Panel(x.setting, [Point(row.run, row.y, row.x) for row in both.itertuples()]))
+        correlation = rank_correlation(both.x.to_numpy(), both.y.to_numpy()) if len(both) > 2 else float("nan")
+        if np.isnan(correlation):
+            words.append(f"{x.setting}: too few runs to tell how diversity and critic go together.")
+        else:
+            words.append(
+                f"{x.setting}: over {len(both)} runs of all models diversity and critic have a rank correlation of {correlation:.2f}; "
+                f"the paper found them “highly but not perfectly” correlated on CelebA."
+            )
+    axis = "{0.measure.unit} ({0.measure.direction})".format
+    plot = folder.plot(
+        "critic_against_diversity",
+        figures.scatter([x for x, _ in pairs], [y for _, y in pairs]),
+        " ".join(words),
+        "Each dot is a run. The dashed line is the diversity of test images: nearest to it is best, and more than it is no better than less.",
+        "Figure 15 of the paper",
+        Chart(panels, axis(pairs[0][1]), axis(pairs[0][0])),
+    )
+    yield Section("critic-against-diversity", "Critic against diversity", "", [plot])
+
+
+OVERFITTING = 0.1
+"""Share of a critic's distance that its gap between training and test images may reach."""
+
+
+def overfitting(tables: Tables, main: Mapping[str, Sequence[Comparison]]) -> list[dict[str, Any]]:
+    """Runs whose critic knows the images that it was trained on, by setting and model: in how many, and how far.
+
+    The gap E[f(validation images)] - E[f(test images)] counts where chance does not explain it (its 95 % interval is above 0)
+    and more than a tenth of the distance that the critic reports.
+    """
+    end = tables.records.merge(tables.runs.loc[tables.runs.status == "done", ["run", "iterations"]], on="run")
+    end = end[end.iteration == end.iterations]
+    found = []
+    for critic in ("critic", "critic_in_training"):
+        for some in main.get(critic, []):
+            gaps = end[(end.metric == f"{critic}_gap") & (end.protocol_id == some.protocol_id)].set_index("run")[["value", "low"]]
+            both = some.measured.set_index("run")[["model", "value"]].rename(columns={"value": "distance"}).join(gaps).dropna()
+            both["distance"] = both.distance.abs()
+            for model in some.models:
+                mine = both[both.model == model]
+                if mine.empty:
+                    continue
+                found.append(
+                    {
+                        "critic": MEASURES[critic].title,
+                        "setting": some.setting,
+                        "model": model,
+                        "n": len(mine),
+                        "remembers": int(((mine.low > 0) & (mine.value > OVERFITTING * mine.distance)).sum()),
+                        "gap": mine.value.median(),
+                        "distance": mine.distance.median(),
+                    }
+                )
+    return found
+
+
+def critic_section(tables: Tables, main: Mapping[str, Sequence[Comparison]], folder: FigureFolder) -> Iterator[Section]:
+    """Does the critic overfit? Learning curves on both held-out splits, figure 13, and the gap at the end."""
+    remembering = overfitting(tables, main)
+    plots = _curves(tables, folder)
+    if not plots and not remembering:
+        return
+    columns = ["critic", "setting", "model", "median gap", "median distance", "runs in which it overfits"]
+    rows = [
+        [
+            row["critic"],
+            row["setting"],
+            title(row["model"]),
+            row["gap"],
+            row["distance"],
+            f"warning: {row['remembers']} of {row['n']}" if row["remembers"] else f"none of {row['n']}",
+        ]
+        for row in remembering
+    ]
+    note = (
+        "Gap: how much higher the critic scores the validation images that it was trained on than test images. It overfits where "
+        "that is more than chance makes it (95 %) and more than a tenth of the distance. Then its distances are too small: it looks "
+        "for its own images, not for what is real."
+    )
+    yield Section("critic-curves", "Does the critic overfit?", "", plots, [Table(columns, rows, note)] if rows else [])
+
+
+def _curves(tables: Tables, folder: FigureFolder) -> list[Plot]:
+    about = tables.runs.loc[tables.runs.status == "done", ["run", "setting"]]
+    points = tables.records[tables.records.metric.str.startswith("critic_curve/") & tables.records.value.notna()].merge(
+        about, on="run"
+    )
+    plots = []
+    for number, (_, mine) in enumerate(points.groupby("protocol_id", sort=False)):
+        last = mine[mine.iteration == mine.groupby("run").iteration.transform("max")]
+        ends = last.groupby(["run", "metric"]).value.mean().unstack()
+        gap, distance = (
+            (ends["critic_curve/validation"] - ends["critic_curve/test"]).median(),
+            ends["critic_curve/test"].abs().median(),
+        )
+        plots.append(
+            folder.plot(
+                "critic_curves" + (f"_{number + 1}" if number else ""),
+                figures.critic_curves(mine),
+                f"At the last point the two lines of a run differ by {abs(gap):.2g} (median over runs), where the distance is {distance:.3g}.",
+                "The critic that is trained beside each run from half way on, on the validation images that it is trained on and on "
+                "test images; medians over the runs of a model. A gap between the two lines of a model would mean that the critic "
+                "remembers its images. Points before the end of its budget are a learning curve, not scores.",
+                "Figure 13 of the paper",
+            )
+        )
+    return plots

@@ -1,0 +1,44 @@
+"""Where studies lie, and what they say of themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmark.errors import UserError, unknown
+from benchmark.records import read_json
+
+
+def read_study(folder: Path) -> dict[str, Any]:
+    """The content of study.json.
+
+    Raises:
+        UserError: if it is missing, no JSON, or not a study's.
+    """
+    study = read_json(folder / "study.json")
+    needed = ("study", "dataset", "fingerprint", "preset", "settings", "runs", "benchmark", "environment")
+    missing = [key for key in needed if key not in study]
+    if missing:
+        raise UserError(f"{folder / 'study.json'} is no study of this version of the benchmark: it lacks {missing[0]!r}")
+    return dict(study)
+
+
+def study_folders(results: Path, names: Sequence[str]) -> list[Path]:
+    """The folders of studies given by name or by path; all of them if none is given.
+
+    Raises:
+        UserError: for a study that is not there.
+    """
+    found = sorted(path.parent for path in results.glob("*/study.json"))
+    if not names:
+        if not found:
+            raise UserError(f"there is no study in {results} yet: `make bench` makes one")
+        return found
+    folders = []
+    for name in names:
+        candidates = [path for path in (results / name, Path(name)) if (path / "study.json").exists()]
+        if not candidates:
+            raise unknown("study", name, [path.name for path in found] or [f"none in {results} yet"])
+        folders.append(candidates[0])
+    return folders

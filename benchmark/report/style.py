@@ -1,0 +1,75 @@
+"""How figures look: one colour a model everywhere, colour-blind-safe, type that is legible in a column of a paper."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from benchmark.models import ALIASES
+from benchmark.records import write_atomically
+
+REFERENCES = {"real": "#222222", "noise": "#888888"}
+"""The sanity rows and the colours of their lines."""
+STYLE: Any = {
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "svg.hashsalt": "alphagan",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+TITLES = {
+    "real": "real images",
+    "noise": "noise",
+    "alphagan": "α-GAN",
+    "alphagan_kl": "α-GAN, empirical KL",
+    "dcgan": "DCGAN",
+    "wgan_gp": "WGAN-GP",
+    "age": "AGE",
+}
+
+
+def title(model: str) -> str:
+    """A model's name as prose writes it; a user's class without its package."""
+    return TITLES.get(model, model.rpartition(".")[2])
+
+
+def in_order(models: Iterable[str]) -> list[str]:
+    """Models as they are always shown: ours first, in the order of the aliases, then others by name."""
+    known = {name: number for number, name in enumerate(ALIASES)}
+    return sorted(set(models), key=lambda name: (known.get(name, len(known)), name))
+
+
+def colours(models: list[str]) -> dict[str, tuple[float, float, float]]:
+    """A colour a model, red, green and blue in [0, 1]: fixed for ours, the next free ones for others."""
+    palette = sns.color_palette("colorblind")
+    fixed = dict(zip(ALIASES, palette, strict=False))
+    others = [name for name in models if name not in fixed]
+    free = palette[len(fixed) :]
+    return {**fixed, **{name: free[number % len(free)] for number, name in enumerate(others)}}
+
+
+def panels(number: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure of axes side by side, each of this size in inches; to be used inside `rc_context(STYLE)`."""
+    figure = Figure(figsize=(number * width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, list(figure.subplots(1, number, squeeze=False)[0])
+
+
+def save(figure: Figure, path: Path) -> bytes:
+    """Write path.png for screens and path.svg for papers, the same bytes for the same records; returns those of the PNG."""
+    content = {}
+    for suffix, options in (("png", {"dpi": 200}), ("svg", {"metadata": {"Date": None}})):
+        buffer = io.BytesIO()
+        with mpl.rc_context(STYLE):
+            figure.savefig(buffer, format=suffix, **options)
+        content[suffix] = buffer.getvalue()
+        write_atomically(path.with_suffix(f".{suffix}"), content[suffix])
+    return content["png"]

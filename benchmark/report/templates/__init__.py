@@ -1,0 +1,1 @@
+"""What the page is made of: one template, its style and its script."""
