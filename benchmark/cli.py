@@ -140,13 +140,29 @@ def evaluate(
 
 @cli.command()
 @click.argument("studies", nargs=-1)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder to write it to.  [default: RESULTS/STUDY/report, of several studies RESULTS/STUDY+STUDY/report]",
+)
 @results_option
-def report(studies: tuple[str, ...], results: Path) -> None:
-    """Write the pages of STUDIES (all, if none is named) from their records."""
-    from benchmark.report.studies import study_folders
+def report(studies: tuple[str, ...], output: Path | None, results: Path) -> None:
+    """Write the page of STUDIES, several together on one page, with figures and tables for papers, from their records.
 
-    for folder in study_folders(results, studies):
-        _report(folder)
+    Without STUDIES every study gets its page anew. Runs are compared with each other where they share the data set, its images,
+    the iterations and the width; other runs stand beside them.
+
+    \b
+    python -m benchmark report colormnist-mini-quick
+    python -m benchmark report celeba-paper cifar10-paper --output figures-for-the-paper
+    """  # noqa: D301 - the mark is click's, for lines that stay as they are
+    from benchmark.report.studies import report_folder, study_folders
+
+    folders = study_folders(results, studies)
+    if not studies and output is not None:
+        raise UserError("--output is for the page of studies that are named")
+    for those in [folders] if studies else [[folder] for folder in folders]:
+        _report(those, output or report_folder(results, those))
 
 
 @cli.command()
@@ -419,7 +435,7 @@ def _conclude(folder: Path, outcome: Outcome) -> None:
     if not outcome.worked and _is_current(page):
         click.echo(f"report: {page} (as it was; `report` writes it again)")
     elif outcome.counts["done"]:
-        _report(folder)
+        _report([folder], page.parent)
     if not outcome.complete:
         click.echo("Stopped. What is finished is kept; the same command goes on.", err=True)
         sys.exit(130)
@@ -445,7 +461,7 @@ def _check_models(names: list[str], image_shape: tuple[int, int, int]) -> None:
                 raise UserError(f"model {name!r} calls sys.exit({request.code}); raise an exception instead") from None
 
 
-def _report(folder: Path) -> None:
+def _report(folders: list[Path], output: Path) -> None:
     from benchmark.report.write import make_report
 
-    click.echo(f"report: {make_report([folder], folder / 'report')}")
+    click.echo(f"report: {make_report(folders, output)}")

@@ -112,7 +112,7 @@ def equal_budget_table(those: Sequence[Comparison]) -> pd.DataFrame:
 
 
 def improvement_table(those: Sequence[Comparison]) -> pd.DataFrame:
-    """The probability that a random run of a model is better than one of another: setting, metric, model, than, value, low, high."""
+    """How often a random run of a model is better than one of another: setting, metric, model, than, value, low, high (95 %)."""
     rows = []
     for some in those:
         for model, other in itertools.combinations(some.models, 2):

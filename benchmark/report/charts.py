@@ -21,6 +21,8 @@ HEIGHT = 300
 NEAR = 0.75
 """Lines that are farther from the runs than this share of their range are named at the edge, not to flatten the boxes."""
 HALF_BOX = 0.3
+MANY = 500
+"""Runs of a chart from which on their dots are smaller and fainter."""
 LABEL = 13
 """Pixels that a line of text needs."""
 
@@ -37,11 +39,11 @@ def panel_spec(chart: Chart, panel: Panel, labels: Sequence[str], colours: Seque
     values = [point.value for point in panel.points if math.isfinite(point.value)]
     values += [end for box in panel.boxes for end in (box.low, box.high) if math.isfinite(end)]
     lines = [line for line in panel.lines if math.isfinite(line.value)]
-    domain = y_domain(values, [line.value for line in lines])
+    domain = spanned(values, [line.value for line in lines])
     scale = alt.Scale(domain=list(domain), nice=False, zero=False)
     y = alt.Y("y:Q", title=chart.y_label.split("\n"), scale=scale, axis=alt.Axis(tickCount=6))
-    x = _places(labels) if labels else alt.X("x:Q", title=chart.x_label.split("\n"), scale=alt.Scale(zero=False, nice=True))
-    layers = [*_boxes(panel.boxes, colours), *_points(x, y, scatter=not labels)]
+    x = _places(labels) if labels else _across(chart, panel)
+    layers = [*_boxes(panel.boxes, colours), *_points(x, y, len(values), scatter=not labels)]
     if lines:
         layers.append(_lines(lines, domain))
     spec: Any = alt.layer(*layers).resolve_axis(y="independent").properties(width="container", height=HEIGHT)
@@ -60,7 +62,7 @@ def curves_spec() -> dict[str, Any]:
         alt.Chart(alt.NamedData("curves"))
         .mark_line(point=alt.OverlayMarkDef(size=12), strokeWidth=1.5)
         .encode(
-            x=alt.X("x:Q", title="iteration"),
+            x=alt.X("x:Q", title="iteration", axis=alt.Axis(tickCount=5, labelFlush=False)),
             y=alt.Y("y:Q", title=None, scale=alt.Scale(zero=False)),
             color=alt.Color("name:N", title=None, sort=None, legend=alt.Legend(orient="bottom", columns=2, labelLimit=140)),
         )
@@ -69,8 +71,8 @@ def curves_spec() -> dict[str, Any]:
     return _plain(spec)
 
 
-def y_domain(values: Sequence[float], lines: Sequence[float]) -> tuple[float, float]:
-    """What the vertical axis spans: the runs, the lines that are near them, and a little more."""
+def spanned(values: Sequence[float], lines: Sequence[float]) -> tuple[float, float]:
+    """What an axis spans: the runs, the lines that are near them, and a little more."""
     if not values:
         values = lines or [0.0]
     low, high = min(values), max(values)
@@ -88,7 +90,7 @@ def line_labels(lines: Sequence[Line], domain: tuple[float, float]) -> list[tupl
     found = []
     for line in sorted(lines, key=lambda line: line.value):
         far = "↑" if line.value > high else "↓" if line.value < low else ""
-        text = f"{far} {line.label}: {line.value:.3g}" if far else line.label
+        text = f"{far} {line.label}: {line.value:.3g}".replace(": -", ": −") if far else line.label
         found.append((min(max(line.value, low), high), text))
     for number in range(1, len(found)):
         found[number] = max(found[number][0], found[number - 1][0] + step), found[number][1]
@@ -116,6 +118,12 @@ def _places(labels: Sequence[str]) -> alt.X:
     return alt.X("x:Q", title=None, axis=axis, scale=alt.Scale(domain=[-0.5, len(labels) - 0.5], nice=False, zero=False))
 
 
+def _across(chart: Chart, panel: Panel) -> alt.X:
+    domain = spanned([point.x for point in panel.points if point.x is not None and math.isfinite(point.x)], [])
+    scale = alt.Scale(domain=list(domain), nice=False, zero=False)
+    return alt.X("x:Q", title=chart.x_label.split("\n"), scale=scale, axis=alt.Axis(tickCount=6))
+
+
 def _wrapped(label: str, width: int) -> list[str]:
     return [part for line in label.split("\n") for part in textwrap.wrap(line, width, break_long_words=False) or [""]]
 
@@ -138,18 +146,21 @@ def _boxes(boxes: Sequence[Box], colours: Sequence[str]) -> list[Any]:
     corners: dict[str, Any] = {"x": x, "x2": "x2:Q", "y": y, "y2": "y2:Q"}
     fill = alt.Color("c:N", scale=None, legend=None)
     return [
-        alt.Chart(alt.InlineData(rows)).mark_rect(style="box").encode(color=fill, **corners),
+        alt.Chart(alt.InlineData(rows)).mark_rect(style="quartiles").encode(color=fill, **corners),
         alt.Chart(alt.InlineData(whiskers)).mark_rule(style="whisker").encode(**corners),
         alt.Chart(alt.InlineData(medians)).mark_rule(style="median").encode(**corners),
     ]
 
 
-def _points(x: alt.X, y: alt.Y, scatter: bool) -> list[Any]:
+def _points(x: alt.X, y: alt.Y, number: int, scatter: bool) -> list[Any]:
     """All runs, and circles around the best."""
     data = alt.Chart(alt.NamedData("points"))
-    runs: Any = data.mark_point(style="run").encode(x=x, y=y)
+    few = number <= MANY
+    runs: Any = data.mark_point(style="run", size=18 if few else 8, opacity=0.7 if few else 0.35).encode(x=x, y=y)
     if scatter:
-        runs = data.mark_point(style="dot").encode(x=x, y=y, fill=alt.Fill("c:N", scale=None, legend=None))
+        runs = data.mark_point(style="dot", size=45 if few else 18, opacity=0.85 if few else 0.6).encode(
+            x=x, y=y, fill=alt.Fill("c:N", scale=None, legend=None)
+        )
     best = data.transform_filter("datum.best").mark_point(style="best").encode(x="x:Q", y=alt.Y("y:Q", axis=None))
     return [runs, best]
 
@@ -171,7 +182,7 @@ def _lines(lines: Sequence[Line], domain: tuple[float, float]) -> Any:
         domain=False,
     )
     rows = [{"y": line.value} for line in lines if domain[0] <= line.value <= domain[1]]
-    rule = alt.Chart(alt.InlineData(rows)).mark_rule(style="line")
+    rule = alt.Chart(alt.InlineData(rows)).mark_rule(style="reference")
     return rule.encode(y=alt.Y("y:Q", title=None, axis=axis))
 
 

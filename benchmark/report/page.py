@@ -75,7 +75,11 @@ def _bundles() -> dict[str, markupsafe.Markup]:
     module, found = exports.subn(lambda match: f"window.DataTable={match[1]};", module)
     if found != 1:
         raise RuntimeError("itables' dt_bundle.js does not export DataTable in the way that is known here")
-    scripts = {"vega": vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"), "datatables": module, "script": _asset("report.js")}
+    scripts = {
+        "vega": vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"),
+        "datatables": module,
+        "script": _asset("report.js"),
+    }
     styles = {"datatables_style": (tables / "dt_bundle.css").read_text(encoding="utf-8"), "style": _asset("report.css")}
     # In an HTML file these end a script, or hide its end; they can only stand in strings and regular expressions.
     inert = {name: re.sub(r"<(?=!--|/?script)", r"\\x3c", text, flags=re.IGNORECASE) for name, text in scripts.items()}

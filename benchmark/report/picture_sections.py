@@ -35,7 +35,8 @@ def picture_sections(tables: Tables, main: Mapping[str, Sequence[Comparison]], f
             "samples",
             galleries.samples([best[name] for name in ("real",) if name in best] + models),
             chosen,
-            "Samples of the best run of each model by the critic that is trained after it, from latents of one seed; nothing is picked by eye.",
+            "Samples of the best run of each model by the critic that is trained after it, from latents of one seed; "
+            "nothing is picked by eye.",
             PAPER_SAMPLES.get(dataset, "Figures 3, 4, 6 and 7"),
         )
         reconstructions += keep(

@@ -114,8 +114,10 @@ def _table(rows: pd.DataFrame, some: Comparison, those: Sequence[Comparison]) ->
     ]
     shown["model"] = [title(model) for model in shown.model]
     note = (
-        "± of one run: half of the 95 % interval of a single value over redrawing its samples, the median over runs. Not the spread "
-        "of seeds or of the sweep. 95 % of the median: over drawing other configurations (bootstrap over configurations, each with "
+        "± of one run: half of the 95 % interval of a single value over redrawing its samples, the median over runs. Not "
+        "the spread "
+        "of seeds or of the sweep. 95 % of the median: over drawing other configurations (bootstrap over configurations, "
+        "each with "
         "its seeds). Best, measured again: the run that the first evaluation ranks best, by a second one on other samples and by "
         "another critic; the best of many is partly luck, and this is what is left of it."
     )
@@ -167,7 +169,10 @@ def sentence(rows: pd.DataFrame, measure: Measure) -> str:
     if not ordered:
         return "No model has a median here: too few runs came to their end."
     best, last = ordered[0], ordered[-1]
-    text = f"By the median over its configurations {title(best.model)} is best here ({best.median:.3g}) and {title(last.model)} is last ({last.median:.3g})"
+    text = (
+        f"By the median over its configurations {title(best.model)} is best here ({best.median:.3g}) and "
+        f"{title(last.model)} is last ({last.median:.3g})"
+    )
     if len(ordered) == 1:
         text = f"The median over the configurations of {title(best.model)} is {best.median:.3g}"
     elif best.median == last.median:
@@ -208,7 +213,8 @@ def scatter_section(main: Mapping[str, Sequence[Comparison]], folder: FigureFold
             words.append(f"{x.setting}: too few runs to tell how diversity and critic go together.")
         else:
             words.append(
-                f"{x.setting}: over {len(both)} runs of all models diversity and critic have a rank correlation of {correlation:.2f}; "
+                f"{x.setting}: over {len(both)} runs of all models diversity and critic have a rank correlation of "
+                f"{correlation:.2f}; "
                 f"the paper found them “highly but not perfectly” correlated on CelebA."
             )
     axis = "{0.measure.unit} ({0.measure.direction})".format
@@ -216,7 +222,8 @@ def scatter_section(main: Mapping[str, Sequence[Comparison]], folder: FigureFold
         "critic_against_diversity",
         figures.scatter([x for x, _ in pairs], [y for _, y in pairs]),
         " ".join(words),
-        "Each dot is a run. The dashed line is the diversity of test images: nearest to it is best, and more than it is no better than less.",
+        "Each dot is a run. The dashed line is the diversity of test images: nearest to it is best, and more than it is "
+        "no better than less.",
         "Figure 15 of the paper",
         Chart(panels, axis(pairs[0][1]), axis(pairs[0][0])),
     )
@@ -279,7 +286,8 @@ def critic_section(tables: Tables, main: Mapping[str, Sequence[Comparison]], fol
     ]
     note = (
         "Gap: how much higher the critic scores the validation images that it was trained on than test images. It overfits where "
-        "that is more than chance makes it (95 %) and more than a tenth of the distance. Then its distances are too small: it looks "
+        "that is more than chance makes it (95 %) and more than a tenth of the distance. Then its distances are too "
+        "small: it looks "
         "for its own images, not for what is real."
     )
     yield Section("critic-curves", "Does the critic overfit?", "", plots, [Table(columns, rows, note)] if rows else [])
@@ -302,9 +310,12 @@ def _curves(tables: Tables, folder: FigureFolder) -> list[Plot]:
             folder.plot(
                 "critic_curves" + (f"_{number + 1}" if number else ""),
                 figures.critic_curves(mine),
-                f"At the last point the two lines of a run differ by {abs(gap):.2g} (median over runs), where the distance is {distance:.3g}.",
-                "The critic that is trained beside each run from half way on, on the validation images that it is trained on and on "
-                "test images; medians over the runs of a model. A gap between the two lines of a model would mean that the critic "
+                f"At the last point the two lines of a run differ by {abs(gap):.2g} (median over runs), where the "
+                f"distance is {distance:.3g}.",
+                "The critic that is trained beside each run from half way on, on the validation images that it is trained "
+                "on and on "
+                "test images; medians over the runs of a model. A gap between the two lines of a model would mean that "
+                "the critic "
                 "remembers its images. Points before the end of its budget are a learning curve, not scores.",
                 "Figure 13 of the paper",
             )

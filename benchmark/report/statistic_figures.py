@@ -26,12 +26,13 @@ COLUMNS = 3
 
 def _grid(number: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
     """Panels in rows of at most `COLUMNS`; to be used inside `rc_context(STYLE)`."""
-    rows = -(-number // COLUMNS)
-    figure, every = panels(min(number, COLUMNS), width, height * rows)
+    across = 2 if number == 4 else min(number, COLUMNS)
+    rows = -(-number // across)
+    figure, every = panels(across, width, height * rows)
     if rows == 1:
         return figure, every
     figure.clear()
-    axes = list(figure.subplots(rows, COLUMNS).flat)
+    axes = list(figure.subplots(rows, across).flat)
     for spare in axes[number:]:
         spare.remove()
     return figure, axes[:number]
@@ -82,16 +83,8 @@ def equal_budget(table: pd.DataFrame) -> Figure:
         for (setting, metric, rows), axes in zip(groups, every, strict=True):
             models = in_order(rows.model)
             rows = rows.set_index("model").loc[models]
-            boxes = [
-                {
-                    "q1": row.quartile_1,
-                    "med": row.median,
-                    "q3": row.quartile_3,
-                    "whislo": row.quartile_1,
-                    "whishi": row.quartile_3,
-                }
-                for row in rows.rename(columns={"median": "med"}).rename(columns={"med": "median"}).itertuples()
-            ]
+            quartiles = rows[["quartile_1", "median", "quartile_3"]].to_numpy()
+            boxes = [{"q1": a, "med": b, "q3": c, "whislo": a, "whishi": c} for a, b, c in quartiles]
             drawn = axes.bxp(
                 boxes, positions=range(len(models)), showfliers=False, showcaps=False, widths=0.55, patch_artist=True
             )
@@ -102,12 +95,17 @@ def equal_budget(table: pd.DataFrame) -> Figure:
             axes.errorbar(
                 range(len(models)), rows.best, yerr=_around(rows), fmt="o", color="black", markersize=4, mfc="none", linewidth=0.8
             )
-            axes.set_xticks(range(len(models)), [f"{title(model)}\nof {rows.of[model]}" for model in models])
+            axes.set_xticks(range(len(models)), [_short(title(model), rows.of[model]) for model in models], fontsize=6)
             axes.set(
                 ylabel=f"{scale_of(MEASURES[metric])}\n({_better(metric)})",
                 title=_heading(setting, metric, table.setting.nunique() > 1),
             )
     return figure
+
+
+def _short(name: str, configurations: int) -> str:
+    """A model's title on narrow lines, and how many configurations its subsets are drawn from."""
+    return f"{textwrap.fill(name, 10)}\nof {configurations}"
 
 
 def _around(rows: pd.DataFrame) -> np.ndarray:
@@ -197,9 +195,9 @@ def hyperparameters(some: Comparison, model: str, table: pd.DataFrame) -> Figure
                 axes, values[row.hyperparameter].iloc[: len(runs)].to_numpy(), runs.value.to_numpy(), colours([model])[model]
             )
             words = f"{row.hyperparameter.replace('_', ' ')}\n" + (
-                "one value a configuration"
+                "a value for each configuration"
                 if np.isnan(row.share)
-                else f"{row.share:.0%} of the ranks' variance (chance {row.chance:.0%})"
+                else f"{row.share:.0%} of the variance (chance {row.chance:.0%})"
             )
             axes.set(title=words, xlabel="", ylabel=some.measure.unit if axes in every[::COLUMNS] else "")
             axes.title.set_fontsize(7)

@@ -80,15 +80,16 @@ def _best_again(those: Sequence[Comparison]) -> Section | None:
         for model in some.models:
             best = some.best(model, BEST).dropna(subset="second")
             if len(best):
-                rows.append(
-                    [some.measure.title, some.setting, title(model), len(best), best.value.iloc[0], best.second.iloc[0]]
-                    + [best.value.mean(), best.second.mean(), best.run.iloc[0]]
-                )
+                scores = [
+                    score for pair in (best.iloc[0], best[["value", "second"]].mean()) for score in (pair.value, pair.second)
+                ]
+                rows.append([some.measure.title, some.setting, title(model), len(best), *scores, best.run.iloc[0]])
     if not rows:
         return None
     columns = ["metric", "setting", "model", "runs", "the best", "measured again", "mean of these", "measured again", "best run"]
     text = (
-        "The best of many runs are chosen by the evaluation that the figures show. A score that was chosen for being high is partly "
+        "The best of many runs are chosen by the evaluation that the figures show. A score that was chosen for being high "
+        "is partly "
         "luck of that evaluation's samples and of its critic; so each run is measured a second time, on other samples and by a "
         f"critic of another seed, and this is what the best run, and the best {BEST} of a model at most, score then."
     )
@@ -116,7 +117,8 @@ def _best_of_k(table: pd.DataFrame, folder: FigureFolder) -> Section | None:
         statistic_figures.best_of_k(table),
         " ".join(words) or "Too few runs have a value to tell what a larger budget buys.",
         "The expected best of k runs drawn without replacement from those that were made; k ends at their number. Bands: 95 % "
-        "bootstrap over configurations, each with its seeds; near the right end too narrow, for no draw is better than the best seen. "
+        "bootstrap over configurations, each with its seeds; near the right end too narrow, for no draw is better than "
+        "the best seen. "
         "A curve begins where k runs cannot all be without a value.",
     )
     return Section("best-of-k", "What a budget of k runs buys", "", [plot])
@@ -146,7 +148,8 @@ def _equal_budget(table: pd.DataFrame, folder: FigureFolder) -> Section | None:
         by_best = _winner(rows.rename(columns={"best": "value"}), goal)
         if by_median and by_best:
             words.append(
-                f"{_name(metric, setting, table)}, {rows.configurations.iloc[0]} configurations of each model: {title(by_median)} has "
+                f"{_name(metric, setting, table)}, {rows.configurations.iloc[0]} configurations of each model: "
+                f"{title(by_median)} has "
                 f"the best median and {title(by_best)} the best expected best."
             )
     plot = folder.plot(
@@ -154,7 +157,8 @@ def _equal_budget(table: pd.DataFrame, folder: FigureFolder) -> Section | None:
         statistic_figures.equal_budget(table),
         " ".join(words) or "Too few runs have a value.",
         "Sweeps of different size are not compared by their bests: more tries find better runs. Here each model has as many "
-        "configurations as the smallest sweep, drawn at random 1,000 times: boxes are the mean quartiles of the draws, circles the "
+        "configurations as the smallest sweep, drawn at random 1,000 times: boxes are the mean quartiles of the draws, "
+        "circles the "
         "mean best with the range of 95 % of the draws.",
     )
     return Section("equal-budget", "At equal budget", "", [plot])
@@ -169,7 +173,8 @@ def _improvement(table: pd.DataFrame, folder: FigureFolder) -> Section | None:
         if len(sure):
             first = sure.iloc[0]
             words.append(
-                f"{_name(metric, setting, table)}: {len(sure)} of {len(rows) // 2} pairs can be told apart (the interval excludes 50 %); "
+                f"{_name(metric, setting, table)}: {len(sure)} of {len(rows) // 2} pairs can be told apart (the interval "
+                f"excludes 50 %); "
                 f"the clearest is {title(first.model)} over {title(first.than)} ({first.value:.0%})."
             )
         else:
@@ -203,8 +208,10 @@ def _agreement(table: pd.DataFrame, folder: FigureFolder) -> Section | None:
         least, most = rows.loc[rows.spearman.idxmin()], rows.loc[rows.spearman.idxmax()]
         where = f"{setting}: " if table.setting.nunique() > 1 else ""
         words.append(
-            f"{where}over the runs of all models “{MEASURES[least.metric].title}” and “{MEASURES[least.other].title}” agree least "
-            f"(rank correlation {least.spearman:.2f}; {least.disagreement:.0%} of the runs are in the better half by the first and in the "
+            f"{where}over the runs of all models “{MEASURES[least.metric].title}” and “{MEASURES[least.other].title}” "
+            f"agree least "
+            f"(rank correlation {least.spearman:.2f}; {least.disagreement:.0%} of the runs are in the better half by the "
+            f"first and in the "
             f"worse half by the second, {least.expected:.0%} if the two had nothing to do with each other)"
             + (
                 f", “{MEASURES[most.metric].title}” and “{MEASURES[most.other].title}” most ({most.spearman:.2f})."
@@ -227,7 +234,10 @@ def _agreement(table: pd.DataFrame, folder: FigureFolder) -> Section | None:
         "disagreement": "better by the first, worse by the second",
         "expected": "without relation",
     }
-    note = "Runs that have a value by both. Over all models' runs a good part of an agreement is that models differ; within a model it is not."
+    note = (
+        "Runs that have a value by both. Over all models' runs a good part of an agreement is that models differ; "
+        "within a model it is not."
+    )
     return Section("agreement", "Do the metrics agree?", "", [plot], [_readable(table, columns, note)])
 
 
@@ -245,8 +255,10 @@ def _hyperparameters(those: Sequence[Comparison], table: pd.DataFrame, folder: F
                     f"hyperparameters_{number + 1}_{model.rpartition('.')[2].lower()}",
                     statistic_figures.hyperparameters(some, model, rows),
                     _which_matters(rows, title(model)),
-                    f"Dots are runs{f' in {some.setting}' if table.setting.nunique() > 1 else ''}, bars medians. The share of the variance of "
-                    "the configurations' ranks that lies between the values, beside what chance gives with as many values. A sweep that "
+                    f"Dots are runs{f' in {some.setting}' if table.setting.nunique() > 1 else ''}, bars medians. The "
+                    f"share of the variance of "
+                    "the configurations' ranks that lies between the values, beside what chance gives with as many "
+                    "values. A sweep that "
                     "draws its configurations at random varies several hyperparameters at once: a share is a hint, not a proof.",
                 )
             )
@@ -254,7 +266,10 @@ def _hyperparameters(those: Sequence[Comparison], table: pd.DataFrame, folder: F
         return None
     columns = {"metric": "metric", "model": "model", "hyperparameter": "hyperparameter", "share": "variance explained"}
     columns |= {"chance": "by chance", "p_value": "p (Kruskal-Wallis)", "configurations": "configurations", "levels": "values"}
-    note = "The unit is the configuration, its seeds together. With many hyperparameters some p are small by chance: they are not corrected."
+    note = (
+        "The unit is the configuration, its seeds together. With many hyperparameters some p are small by chance: they "
+        "are not corrected."
+    )
     return Section("hyperparameters", "Which hyperparameter matters?", "", plots, [_readable(table, columns, note)])
 
 
@@ -264,7 +279,10 @@ def _which_matters(rows: pd.DataFrame, model: str) -> str:
         return f"{model}: every configuration has values of its own, so nothing can be told about a single hyperparameter."
     first = known.loc[(known.share - known.chance).idxmax()]
     name = first.hyperparameter.replace("_", " ")
-    text = f"{model}: most goes with the {name}, {first.share:.0%} of the variance of the ranks (chance {first.chance:.0%}, p = {first.p_value:.2g})"
+    text = (
+        f"{model}: most goes with the {name}, {first.share:.0%} of the variance of the ranks (chance "
+        f"{first.chance:.0%}, p = {first.p_value:.2g})"
+    )
     return text + ("." if first.p_value < 0.05 else ", which chance may have made.")
 
 
@@ -278,7 +296,8 @@ def _seeds(those: Sequence[Comparison], table: pd.DataFrame, folder: FigureFolde
         if np.isnan(most.share_of_seeds):
             continue
         words.append(
-            f"{_name(metric, setting, table)}: seeds make {least.share_of_seeds:.0%} ({title(least.model)}) to {most.share_of_seeds:.0%} "
+            f"{_name(metric, setting, table)}: seeds make {least.share_of_seeds:.0%} ({title(least.model)}) to "
+            f"{most.share_of_seeds:.0%} "
             f"({title(most.model)}) of the variance between runs, the hyperparameters the rest."
         )
     shown = [some for some in those if ((table.metric == some.measure.metric) & (table.setting == some.setting)).any()]
@@ -286,8 +305,10 @@ def _seeds(those: Sequence[Comparison], table: pd.DataFrame, folder: FigureFolde
         "seeds",
         statistic_figures.seeds(shown),
         " ".join(words) or "All runs score alike.",
-        "Each vertical line is one configuration, its dots its seeds; configurations stand in the order of their means. What lies "
-        "between dots on a line is noise of the seed, what lies between lines is the sweep. Neither is a substitute for the other: "
+        "Each vertical line is one configuration, its dots its seeds; configurations stand in the order of their means. "
+        "What lies "
+        "between dots on a line is noise of the seed, what lies between lines is the sweep. Neither is a substitute for "
+        "the other: "
         "boxes over a sweep say nothing about repeated training.",
     )
     columns = {"metric": "metric", "model": "model", "seed_sd": "SD of seeds", "sweep_sd": "SD of configurations"}
@@ -299,7 +320,8 @@ def _seeds(those: Sequence[Comparison], table: pd.DataFrame, folder: FigureFolde
     }
     note = (
         "Variance components of one-way random effects, over configurations with at least two seeds that have a value. SD of "
-        "measuring: of one run's value over redrawing its samples, the median over runs; the SD of seeds contains it. For a metric to "
+        "measuring: of one run's value over redrawing its samples, the median over runs; the SD of seeds contains it. For "
+        "a metric to "
         "match, all are of distances to real images."
     )
     return Section("seeds", "Seeds or hyperparameters?", "", [plot], [_readable(table, columns, note)])

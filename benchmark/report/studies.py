@@ -24,6 +24,24 @@ def read_study(folder: Path) -> dict[str, Any]:
     return dict(study)
 
 
+LONGEST = 200
+"""Characters of a folder's name, at most."""
+
+
+def report_folder(results: Path, folders: Sequence[Path]) -> Path:
+    """Where the report of studies goes: into the study's folder, that of several into one that is named by them.
+
+    Raises:
+        UserError: if their names are too long for that.
+    """
+    if len(folders) == 1:
+        return folders[0] / "report"
+    name = "+".join(folder.resolve().name for folder in folders)
+    if len(name) > LONGEST:
+        raise UserError(f"the names of {len(folders)} studies are too long for a folder's name: name one with --output")
+    return results / name / "report"
+
+
 def study_folders(results: Path, names: Sequence[str]) -> list[Path]:
     """The folders of studies given by name or by path; all of them if none is given.
 
@@ -41,4 +59,4 @@ def study_folders(results: Path, names: Sequence[str]) -> list[Path]:
         if not candidates:
             raise unknown("study", name, [path.name for path in found] or [f"none in {results} yet"])
         folders.append(candidates[0])
-    return folders
+    return list(dict.fromkeys(folders))

@@ -145,7 +145,7 @@ def _read_records(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def final_values(tables: Tables) -> pd.DataFrame:
-    """The scores at the end of each run that came to its end, missing ones too, those of second evaluations in a column of theirs.
+    """The scores at the end of each run that came to its end, missing ones too; those of second evaluations have a column.
 
     Returns:
         The columns of `tables.runs` with metric, value, low, high, n, protocol (JSON), protocol_id, and second: the value of the

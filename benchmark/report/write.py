@@ -41,17 +41,17 @@ def make_report(folders: Sequence[Path], output: Path) -> Path:
         output: the folder of the report.
 
     Returns:
-        The page, output/index.html; beside it lie figures/*.png and *.svg, records.csv, summary.csv, summary.md, summary.tex, and a
-        CSV file for each further analysis.
+        The page, output/index.html; beside it lie figures/*.png and *.svg, records.csv, summary.csv, summary.md, summary.tex,
+        and a CSV file for each further analysis.
 
     Raises:
         UserError: if there is no study, or nothing measured in it yet.
     """
     tables = read_tables(folders)
     output.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(output.parent / ".report.lock"):  # two commands on one study may end together
-        with tqdm(total=5, desc="report", disable=None, delay=2, leave=False) as bar:
-            return _write(tables, output, bar)
+    lock = filelock.FileLock(output.parent / ".report.lock")  # two commands on one study may end together
+    with lock, tqdm(total=5, desc="report", disable=None, delay=2, leave=False) as bar:
+        return _write(tables, output, bar)
 
 
 def _write(tables: Tables, output: Path, bar: tqdm) -> Path:
@@ -124,7 +124,8 @@ def _ends(tables: Tables) -> Table:
                     [*([setting] if several else []), title(model), mine.configuration.nunique(), mine.seed.nunique(), *counts]
                 )
     note = (
-        "Diverged: losses or images stopped being finite. Failed: an exception, see the run's error.txt. Both rank worst in quartiles and "
+        "Diverged: losses or images stopped being finite. Failed: an exception, see the run's error.txt. Both rank worst "
+        "in quartiles and "
         "statistics."
     )
     return Table([*(["setting"] if several else []), "model", "configurations", "seeds", *STATUSES], rows, note)
@@ -135,7 +136,8 @@ def _facts(tables: Tables) -> Iterator[str]:
         settings, environment = study["settings"], study["environment"]
         yield (
             f"{study['study']}: data set {study['dataset']} (fingerprint {study['fingerprint'][:12]}), preset {study['preset']}, "
-            f"{settings['iterations']} iterations of batch {settings['batch_size']}, networks at {settings['width']} of the paper's width. "
+            f"{settings['iterations']} iterations of batch {settings['batch_size']}, networks at {settings['width']} of "
+            f"the paper's width. "
             f"Made with version {study['benchmark']}, torch {environment.get('torch')} on {environment.get('machine')} "
             f"({environment.get('instruction_set')})."
         )

@@ -36,13 +36,13 @@ function theme() {
     legend: { labelColor: ink, titleColor: quiet, labelFontSize: 11 },
     range: { category: dark.matches ? ["#56b4e9", "#e69f00", "#2fc08f", "#d98cbb", "#f0e442", "#bbbbbb"] : ["#0173b2", "#d55e00", "#029e73", "#cc78bc", "#ca9161", "#555555"] },
     style: {
-      box: { fillOpacity: 0.6, stroke: ink, strokeWidth: 1 },
+      quartiles: { fillOpacity: 0.6, stroke: ink, strokeWidth: 1 },
       whisker: { color: ink, strokeWidth: 1 },
       median: { color: ink, strokeWidth: 2 },
-      run: { shape: "circle", filled: true, fill: ink, stroke: null, size: 14, opacity: 0.55 },
-      dot: { shape: "circle", filled: true, stroke: null, size: 32, opacity: 0.75 },
-      best: { shape: "circle", filled: false, stroke: dark.matches ? "white" : "black", strokeWidth: 1.4, size: 70, opacity: 1 },
-      line: { color: quiet, strokeWidth: 1, strokeDash: [5, 4] },
+      run: { shape: "circle", filled: true, color: ink },
+      dot: { shape: "circle", filled: true },
+      best: { shape: "circle", filled: false, color: dark.matches ? "white" : "black", strokeWidth: 1.4, size: 70, opacity: 1 },
+      reference: { color: quiet, strokeWidth: 1, strokeDash: [5, 4] },
     },
   };
 }
@@ -65,6 +65,10 @@ async function draw(place, spec, name, values) {
   const options = { mode: "vega-lite", renderer: "canvas", actions: false, defaultStyle: false, hover: false, tooltip: false, config: theme() };
   const result = await vegaEmbed(place, { ...spec, datasets: { ...spec.datasets, [name]: values } }, options);
   place.view = result.view;
+  // Where there is less room the labels have more lines, and need more height than Vega gave them at first.
+  const fit = () => place.view === result.view && result.view.resize().runAsync();
+  result.view.addSignalListener("width", () => setTimeout(fit));
+  await fit();
 }
 
 // Searched by distance, not by what a pixel hits: a dot is small for a finger, and ten thousand of them cost nothing.
@@ -237,6 +241,7 @@ const columns = [
 const listed = new DataTable("#runs", {
   data: data.keys.map((_, i) => i), columns, deferRender: true, autoWidth: false, pageLength: 25, order: [],
   layout: { topStart: document.querySelector(".filters"), topEnd: "search", bottomStart: "info", bottomEnd: "paging" },
+  language: { search: "Search", info: "_START_ to _END_ of _TOTAL_ runs", infoEmpty: "no runs", infoFiltered: "(of _MAX_)", zeroRecords: "No run is like this", emptyTable: "There are no runs" },
 });
 for (const name of ["model", "status"]) {
   const choice = document.getElementById(`filter-${name}`);
