@@ -9,9 +9,9 @@ import click
 import torch
 
 from benchmark.cli import data_dir_option, run_command
-from benchmark.perf import data, metrics, sweeps
+from benchmark.perf import data, metrics, reports, sweeps
 
-SECTIONS = {"data", "metrics", "sweeps"}
+SECTIONS = {"data", "metrics", "reports", "sweeps"}
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -28,7 +28,7 @@ SECTIONS = {"data", "metrics", "sweeps"}
     help="Also measure the Inception metrics against the bare network, on 2,000 images (ten minutes of a core).",
 )
 def main(data_dir: Path, seconds: float, repeats: int, only: str | None, inception_weights: Path | None) -> None:
-    """Measure data loading and metrics against their peers, and what a sweep costs beside its runs.
+    """Measure data loading and metrics against their peers, what a sweep costs beside its runs, and a large report.
 
     Everything is interleaved and repeated, on one thread; printed are medians, the spread and the ratio. Exit code 1 if a goal is
     missed.
@@ -41,6 +41,8 @@ def main(data_dir: Path, seconds: float, repeats: int, only: str | None, incepti
         missed |= metrics.measure(repeats, inception_weights)
     if only in (None, "sweeps"):
         missed |= sweeps.measure(repeats)
+    if only in (None, "reports"):
+        missed |= reports.measure(repeats)
     sys.exit(missed)
 
 
