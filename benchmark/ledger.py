@@ -29,10 +29,11 @@ def as_status(text: str, folder: Path) -> dict[str, Any]:
         content = json.loads(text or "{}")
         if text and content["status"] not in STATUSES:
             raise ValueError(f"no run ends as {content['status']!r}")
-        if not isinstance(content.get("critic"), float | int | None) or not isinstance(content.get("seconds", {}), dict):
+        numbers = (content.get("critic"), *content.get("seconds", {}).values())
+        if not all(isinstance(number, float | int | None) for number in numbers) or None in numbers[1:]:
             raise TypeError("its critic or its seconds are no numbers")
         return dict(content)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{folder / 'status.json'} does not say how a run ended: {error}; without it the run is done anew"
         ) from None

@@ -58,7 +58,7 @@ class RecordFile:
         """All whole rows; a last line that a killed writer left unfinished is left out."""
         if not self.path.exists():
             return []
-        lines = self.path.read_text().split("\n")[:-1]
+        lines = self.path.read_bytes().split(b"\n")[:-1]  # bytes: a damaged disk may hold what is no text
         return [_finite(_row(line, f"{self.path}, line {number}")) for number, line in enumerate(lines, 1)]
 
     def rewind(self, rows: int) -> None:
@@ -67,11 +67,13 @@ class RecordFile:
         write_atomically(self.path, "".join(json.dumps(row.as_json(), allow_nan=False) + "\n" for row in kept))
 
 
-def _row(line: str, where: str) -> Row:
+def _row(line: bytes, where: str) -> Row:
     try:
         row = Row(**{key: value for key, value in json.loads(line).items() if key != "protocol_id"})
         if not all(isinstance(number, int | float | None) for number in (row.value, row.low, row.high, row.n)):
             raise TypeError("a value is no number")
+        if not (isinstance(row.iteration, int) and isinstance(row.metric, str) and isinstance(row.protocol, dict)):
+            raise TypeError("its iteration, metric or protocol is none")
     except (ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{where} is no row: {error}") from None
     return row

@@ -33,7 +33,12 @@ _END = "<!-- the details of runs follow -->"
 
 
 def render(report: Report) -> str:
-    """The report as one page of HTML; the same bytes for the same report."""
+    """The report as one page of HTML; the same bytes for the same report.
+
+    Raises:
+        ValueError: if two runs have the same key, or a chart shows a run that is not in the report.
+    """
+    _check(report)
     page = (
         _environment()
         .get_template("report.html")
@@ -49,7 +54,18 @@ def render(report: Report) -> str:
         )
     )
     start, end = page.split(_END)
-    return start + "\n".join(_details(report, len(page.encode()))) + end
+    return start + "".join(_details(report, len((start + end).encode()))) + end
+
+
+def _check(report: Report) -> None:
+    keys = {run.key for run in report.runs}
+    if len(keys) < len(report.runs):
+        raise ValueError("two runs of the report have the same key")
+    for plot in (plot for section in report.sections for plot in section.plots if plot.chart):
+        panels = plot.chart.panels if plot.chart else ()
+        for key in (key for panel in panels for key in (*(point.run for point in panel.points), *panel.best)):
+            if key not in keys:
+                raise ValueError(f"the report's chart {plot.name!r} shows the run {key!r}, which is not among its runs")
 
 
 def _environment() -> jinja2.Environment:
@@ -98,8 +114,6 @@ def _data(report: Report) -> dict[str, Any]:
     """What the script shows: every value once, as columns over the runs in their order."""
     runs = report.runs
     numbers = {run.key: number for number, run in enumerate(runs)}
-    if len(numbers) < len(runs):
-        raise ValueError("two runs of the report have the same key")
     palette = colours(_levels(run.model for run in runs))
     values = {metric: _values(runs, metric) for metric in report.metrics}
     names = list(dict.fromkeys(name for run in runs for name in run.hyperparameters))
@@ -217,8 +231,8 @@ def _details(report: Report, size: int) -> Iterable[str]:
             "curves": _curves(details),
             "pictures": {kind: _embedded(_smaller(picture)) for kind, picture in details.pictures.items()},
         }
-        text = f'<script type="application/json" data-run="{html.escape(key)}">{_script(data)}</script>'
-        size += len(text.encode()) + 1
+        text = f'<script type="application/json" data-run="{html.escape(key)}">{_script(data)}</script>\n'
+        size += len(text.encode())
         if size > PAGE_LIMIT:
             return
         yield text

@@ -33,7 +33,7 @@ def picture_sections(tables: Tables, main: Mapping[str, Sequence[Comparison]], f
         chosen = f"Each model's best run by the critic{where}."
         samples += keep(
             "samples",
-            galleries.samples([best[name] for name in ("real",) if name in best] + models),
+            galleries.samples([best[name] for name in ("real",) if name in best] + models, rows=6, columns=7),
             chosen,
             "Samples of the best run of each model by the critic that is trained after it, from latents of one seed; "
             "nothing is picked by eye.",
@@ -85,7 +85,9 @@ def picture_sections(tables: Tables, main: Mapping[str, Sequence[Comparison]], f
         ("codes", "The ablation and the codes", ablation),
     ):
         if plots:
-            yield Section(anchor, heading, "", plots, (), notes if anchor == "codes" else ())
+            yield Section(anchor, heading, "", plots)
+    if notes:  # also where every picture is damaged, and no section is left to say so
+        yield Section("unreadable-pictures", "Pictures that cannot be read", notes=notes)
 
 
 class _Keeper:

@@ -53,9 +53,9 @@ def score_sections(
 ) -> Iterator[Section]:
     """A section a metric. A figure holds the settings side by side; values of other protocols have figures of their own."""
     for metric, those in found.items():
-        levels = noise_levels(tables, those) if metric == "sample_diversity" else {}
         plots, notes = [], []
         for number, some in enumerate(_by_figure(those)):
+            levels = noise_levels(tables, some) if metric == "sample_diversity" else {}
             name = metric + (f"_{number + 1}" if number else "")
             rows = [_rows(summary, one) for one in some]
             plots.append(
@@ -92,7 +92,8 @@ def _prefixed(one: Comparison, those: Sequence[Comparison], text: str) -> str:
 def _by_figure(those: Sequence[Comparison]) -> list[list[Comparison]]:
     """The main protocols of all settings together, then each further one alone."""
     settings: list[str] = []
-    first, further = [], []
+    first: list[Comparison] = []
+    further: list[Comparison] = []
     for some in those:
         (first if some.setting not in settings else further).append(some)
         settings.append(some.setting)
@@ -146,7 +147,12 @@ def _box(some: Comparison, model: str) -> Box:
 
 
 def noise_levels(tables: Tables, those: Sequence[Comparison]) -> dict[str, dict[str, float]]:
-    """The diversity of test images with noise, by setting and by the noise's standard deviation (the paper's baseline)."""
+    """The diversity of test images with noise, by setting and by the noise's standard deviation (the paper's baseline).
+
+    Args:
+        tables: the records.
+        those: of one figure; their own protocols count.
+    """
     prefix = "sample_diversity/noise "
     rows = tables.records[tables.records.metric.str.startswith(prefix)]
     rows = rows.merge(tables.runs[["run", "setting"]], on="run")
@@ -155,7 +161,7 @@ def noise_levels(tables: Tables, those: Sequence[Comparison]) -> dict[str, dict[
             f"+ noise {row.metric.removeprefix(prefix)}": row.value
             for row in rows[(rows.protocol_id == some.protocol_id) & (rows.setting == some.setting)].itertuples()
         }
-        for some in reversed(those)  # of a setting's protocols the main one, which comes first
+        for some in those
     }
 
 
@@ -293,6 +299,9 @@ def critic_section(tables: Tables, main: Mapping[str, Sequence[Comparison]], fol
     yield Section("critic-curves", "Does the critic overfit?", "", plots, [Table(columns, rows, note)] if rows else [])
 
 
+SPLITS = ["critic_curve/validation", "critic_curve/test"]
+
+
 def _curves(tables: Tables, folder: FigureFolder) -> list[Plot]:
     about = tables.runs.loc[tables.runs.status == "done", ["run", "setting"]]
     points = tables.records[tables.records.metric.str.startswith("critic_curve/") & tables.records.value.notna()].merge(
@@ -301,17 +310,19 @@ def _curves(tables: Tables, folder: FigureFolder) -> list[Plot]:
     plots = []
     for number, (_, mine) in enumerate(points.groupby("protocol_id", sort=False)):
         last = mine[mine.iteration == mine.groupby("run").iteration.transform("max")]
-        ends = last.groupby(["run", "metric"]).value.mean().unstack()
-        gap, distance = (
-            (ends["critic_curve/validation"] - ends["critic_curve/test"]).median(),
-            ends["critic_curve/test"].abs().median(),
+        ends = last.groupby(["run", "metric"]).value.mean().unstack().reindex(columns=SPLITS)
+        gap, distance = (ends[SPLITS[0]] - ends[SPLITS[1]]).median(), ends[SPLITS[1]].abs().median()
+        words = (
+            "No run has a value on both splits at its last point."
+            if np.isnan(gap)
+            else f"At the last point the two lines of a run differ by {abs(gap):.2g} (median over runs), where the distance is "
+            f"{distance:.3g}."
         )
         plots.append(
             folder.plot(
                 "critic_curves" + (f"_{number + 1}" if number else ""),
                 figures.critic_curves(mine),
-                f"At the last point the two lines of a run differ by {abs(gap):.2g} (median over runs), where the "
-                f"distance is {distance:.3g}.",
+                words,
                 "The critic that is trained beside each run from half way on, on the validation images that it is trained "
                 "on and on "
                 "test images; medians over the runs of a model. A gap between the two lines of a model would mean that "

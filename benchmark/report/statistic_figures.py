@@ -15,13 +15,15 @@ from matplotlib.figure import Figure
 
 from benchmark.measures import MEASURES
 from benchmark.report.analysis import swept
-from benchmark.report.figures import spread_out
+from benchmark.report.figures import MANY, spread_out
 from benchmark.report.ranking import scale_of
 from benchmark.report.style import STYLE, colours, in_order, panels, title
 from benchmark.report.tables import Comparison
 
 COLUMNS = 3
 """Panels side by side, at most."""
+LEVELS = 8
+"""Values of a hyperparameter that have a place of their own on an axis, at most."""
 
 
 def _grid(number: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
@@ -206,18 +208,24 @@ def hyperparameters(some: Comparison, model: str, table: pd.DataFrame) -> Figure
 
 
 def _by_level(axes: Axes, levels: np.ndarray, values: np.ndarray, colour: tuple[float, float, float]) -> None:
-    ordered = sorted(
-        set(levels.tolist()),
-        key=lambda level: (not isinstance(level, int | float), level if isinstance(level, int | float) else 0, str(level)),
-    )
-    for position, level in enumerate(ordered):
+    plain = levels.tolist()  # numpy's integers are no ints
+    numeric = all(isinstance(level, int | float) and not isinstance(level, bool) and level == level for level in plain)
+    found = sorted(set(plain)) if numeric else sorted({*map(str, plain)})
+    if not numeric:
+        levels = np.array([*map(str, plain)])
+    if numeric and len(found) > LEVELS:
+        axes.plot(levels, values, ".", color=colour, markersize=3, rasterized=len(values) > MANY)
+        return
+    for position, level in enumerate(found):
         mine = values[levels == level]
         mine = mine[~np.isnan(mine)]
-        axes.plot(position + spread_out(len(mine)), mine, ".", color=colour, markersize=4)
+        axes.plot(position + spread_out(len(mine)), mine, ".", color=colour, markersize=4, rasterized=len(values) > MANY)
         if len(mine):
             axes.hlines(np.median(mine), position - 0.3, position + 0.3, color="black", linewidth=1)
-    axes.set_xticks(range(len(ordered)), [f"{level:g}" if isinstance(level, int | float) else str(level) for level in ordered])
-    axes.set_xlim(-0.6, len(ordered) - 0.4)
+    shown = range(0, len(found), -(-len(found) // LEVELS))
+    words = [f"{found[place]:g}" if numeric else textwrap.shorten(found[place], 12) for place in shown]
+    axes.set_xticks(shown, words, parse_math=False)
+    axes.set_xlim(-0.6, len(found) - 0.4)
 
 
 def seeds(those: Sequence[Comparison]) -> Figure:
@@ -225,14 +233,14 @@ def seeds(those: Sequence[Comparison]) -> Figure:
     with mpl.rc_context(STYLE):
         figure, every = _grid(len(those), 2.9, 2.5)
         for some, axes in zip(those, every, strict=True):
-            place = 0
+            place, many = 0, len(some.values) > MANY
             for model in some.models:
                 mine = some.of(model).dropna(subset="value")
                 several = (
                     mine.groupby("configuration").value.agg(["mean", "min", "max", "size"]).sort_values("mean", kind="stable")
                 )
                 positions = pd.Series(range(place, place + len(several)), several.index)
-                axes.vlines(positions, several["min"], several["max"], color="0.7", linewidth=0.8)
+                axes.vlines(positions, several["min"], several["max"], color="0.7", linewidth=0.8, rasterized=many)
                 axes.plot(
                     positions[mine.configuration],
                     mine.value,
@@ -240,6 +248,7 @@ def seeds(those: Sequence[Comparison]) -> Figure:
                     color=colours([model])[model],
                     markersize=4,
                     label=title(model),
+                    rasterized=many,
                 )
                 place += len(several) + 1
             axes.set(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmark.measures import MEASURES
 from benchmark.report import analysis, statistic_figures
-from benchmark.report.content import Section, Table
+from benchmark.report.content import Plot, Section, Table
 from benchmark.report.figure_folder import FigureFolder
 from benchmark.report.ranking import BEST
 from benchmark.report.style import title
@@ -194,7 +194,8 @@ def _improvement(table: pd.DataFrame, folder: FigureFolder) -> Section | None:
         "low": "95 % from",
         "high": "to",
     }
-    kept = table[table.value >= 0.5]  # the other half says the same
+    first = np.arange(len(table)) % 2 == 0  # pairs stand below each other; of a tie neither is the better one
+    kept = table[(table.value > 0.5) | (first & (table.value == 0.5))]  # the other half says the same
     note = "95 %: bootstrap over the configurations of both models. Each pair stands once, from the side of the better one."
     return Section("improvement", "Is one model better than another?", "", [plot], [_readable(kept, columns, note)])
 
@@ -243,7 +244,7 @@ def _agreement(table: pd.DataFrame, folder: FigureFolder) -> Section | None:
 
 def _hyperparameters(those: Sequence[Comparison], table: pd.DataFrame, folder: FigureFolder) -> Section | None:
     """One figure a model, by the first headline metric of each setting."""
-    plots = []
+    plots: list[Plot] = []
     for some in {some.setting: some for some in reversed(those)}.values():
         for model in some.models:
             rows = table[(table.metric == some.measure.metric) & (table.setting == some.setting) & (table.model == model)]

@@ -18,10 +18,21 @@ def read_study(folder: Path) -> dict[str, Any]:
     """
     study = read_json(folder / "study.json")
     needed = ("study", "dataset", "fingerprint", "preset", "settings", "runs", "benchmark", "environment")
+    damaged = f"{folder / 'study.json'} is no study of this version of the benchmark"
+    if not isinstance(study, dict):
+        raise UserError(f"{damaged}: it is no table")
     missing = [key for key in needed if key not in study]
     if missing:
-        raise UserError(f"{folder / 'study.json'} is no study of this version of the benchmark: it lacks {missing[0]!r}")
-    return dict(study)
+        raise UserError(f"{damaged}: it lacks {missing[0]!r}")
+    for key, words in (("settings", ("iterations", "batch_size", "width")), ("runs", ()), ("environment", ())):
+        if not isinstance(study[key], dict):
+            raise UserError(f"{damaged}: its {key!r} is no table")
+        if lacking := [word for word in words if not isinstance(study[key].get(word), int | float)]:
+            raise UserError(f"{damaged}: its {key!r} lacks the number {lacking[0]!r}")
+    for run, planned in study["runs"].items():
+        if not isinstance(planned, dict) or not {"model", "seed", "hyperparameters"} <= set(planned):
+            raise UserError(f"{damaged}: its run {run!r} lacks its model, seed or hyperparameters")
+    return study
 
 
 LONGEST = 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -120,12 +121,13 @@ def _number(value: Any) -> str:
 
 
 def as_markdown(table: pd.DataFrame) -> str:
-    """A pipe table."""
+    """A pipe table, escaped: a cell is no HTML, ends no cell and begins no markup."""
     cells = [list(table.columns), *table.astype(str).to_numpy().tolist()]
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in cells]
+    lines = ["| " + " | ".join(re.sub(r"([\\`*_{}\[\]<>|~$])", r"\\\1", cell) for cell in row) + " |" for row in cells]
     return "\n".join([lines[0], "|" + " --- |" * len(table.columns), *lines[1:]]) + "\n"
 
 
 def as_latex(table: pd.DataFrame) -> str:
     """A booktabs table, escaped."""
-    return str(table.style.hide(axis="index").to_latex(hrules=True, column_format="l" * len(table.columns)))
+    shown = table.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
+    return str(shown.to_latex(hrules=True, column_format="l" * len(table.columns)))

@@ -38,6 +38,8 @@ COLUMNS = (
     "protocol_id",
 )
 LOST = ("diverged", "failed")
+COPIES = ("done", *LOST, "running", "missing")
+"""Of a run that several studies hold, the copy counts whose status comes first here."""
 SECOND = "second"
 """What the protocol of a finished run's second evaluation says under "evaluation"."""
 FAMILIES = ("loss/", "critic_curve/", "sample_diversity/noise ", "critic_gap", "critic_in_training_gap")
@@ -74,7 +76,7 @@ def read_tables(folders: Sequence[Path]) -> Tables:
         for folder, study, setting in zip(folders, studies, label_settings(studies), strict=True)
     ]
     runs = pd.concat(found, ignore_index=True)
-    finished_first = runs.assign(open=runs.status != "done").sort_values("open", kind="stable")
+    finished_first = runs.assign(place=runs.status.map(COPIES.index)).sort_values("place", kind="stable")
     runs = runs.loc[finished_first.drop_duplicates("run").index.sort_values()].reset_index(drop=True)
     records = _read_records(runs)
     if records.empty:
@@ -156,7 +158,7 @@ def final_values(tables: Tables) -> pd.DataFrame:
     final = joined[(joined.iteration == joined.iterations) & joined.metric.isin(list(MEASURES))]
     unlike = {protocol: _split_protocol(protocol) for protocol in final.protocol.unique()}
     final = final.assign(
-        is_second=final.protocol.map(lambda protocol: unlike[protocol][1]),
+        is_second=final.protocol.map(lambda protocol: unlike[protocol][1]).astype(bool),  # also where no run has come to its end
         alike=final.protocol.map(lambda protocol: unlike[protocol][2]),
         protocol=final.protocol.map(lambda protocol: unlike[protocol][0]),
     )
@@ -168,9 +170,9 @@ def final_values(tables: Tables) -> pd.DataFrame:
 def _split_protocol(protocol: str) -> tuple[str, bool, str]:
     """A protocol without the reason why a value is missing; whether it is a second evaluation's; what both evaluations share."""
     content = {key: value for key, value in json.loads(protocol).items() if key != "not_available"}
-    own = ("evaluation", "seed", "split")
+    own = {"evaluation", "seed", "split"}
     if content.get("split") in ("test", "validation"):  # other images, and as many as there are of them
-        own += ("images",)
+        own.add("images")
     alike = {key: value for key, value in content.items() if key not in own}
     return json.dumps(content, sort_keys=True), content.get("evaluation") == SECOND, json.dumps(alike, sort_keys=True)
 

@@ -1,12 +1,12 @@
 // Charts, table and dialog of the runs. The numbers stand once in the page, as columns over the runs; a run is its number i there.
 // Whatever a user named is put into the page as text (textContent), never as HTML.
-const data = JSON.parse(document.getElementById("data").textContent);
+const data = JSON.parse(document.getElementById("report-data").textContent);
 const metrics = Object.keys(data.metrics);
 const numbers = new Map(data.keys.map((key, i) => [key, i]));
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const print = matchMedia("print");
-const dialog = document.getElementById("run");
-const tip = document.getElementById("tip");
+const dialog = document.getElementById("run-dialog");
+const tip = document.getElementById("run-tip");
 const MISSING = "–";
 const PRINTED = 1000; // rows of the table of runs that go to paper
 
@@ -47,8 +47,12 @@ function theme() {
   };
 }
 
-// Sideways, the runs of a box are spread by their numbers: the golden ratio puts neighbours far apart, and the same run always there.
-const spread = (i) => 0.42 * ((((i + 1) * 0.6180339887498949) % 1) - 0.5);
+// Sideways, the runs of a box are spread by a hash of their numbers: the same run always lies there.
+function spread(i) {
+  let hash = Math.imul(i + 1, 0x45d9f3b);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x45d9f3b);
+  return 0.42 * (((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32 - 0.5);
+}
 
 function rows(panel) {
   const shown = panel.runs === "all" ? data.keys.map((_, i) => i) : panel.runs;
@@ -110,7 +114,7 @@ function panels(chart) {
     const place = element("div", { className: "panel" });
     place.ring = element("div", { className: "ring", hidden: true });
     const frame = element("div", { className: "frame" }, place, place.ring);
-    chart.append(element("div", {}, element("h3", {}, panel.title), frame));
+    chart.append(element("div", {}, ...(panel.title ? [element("h3", {}, panel.title)] : []), frame));
     if (!panel.y.length) { place.replaceWith(element("p", { className: "quiet" }, "No run has a value here.")); continue; }
     place.redraw = async () => { place.rows = rows(panel); await draw(place, panel.spec, "points", place.rows); };
     place.addEventListener("pointermove", (event) => point(place, panel, event));
@@ -186,6 +190,7 @@ function show(i) {
     scores.length ? table(["metric", "value", "95 % interval", "second evaluation"], scores) : element("p", {}, "This run has no values."),
     table(["hyperparameter", "value"], settings(i)),
     ...(stored ? [element("div", { className: "pair" }, ...drawn), element("div", { className: "pair" }, ...pictures)] : [element("p", { className: "quiet" }, left)]));
+  dialog.shown = i;
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
   for (const place of dialog.querySelectorAll(".curves")) place.redraw();
@@ -196,14 +201,19 @@ function go(i) {
   history.pushState({ pushed: true }, "", address(i));
   follow();
 }
+function named(hash) {
+  try { return hash.startsWith("#run=") ? numbers.get(decodeURIComponent(hash.slice(5))) : undefined; }
+  catch { return undefined; } // an address that was cut off in the middle of a letter
+}
 function follow() {
-  const i = location.hash.startsWith("#run=") ? numbers.get(decodeURIComponent(location.hash.slice(5))) : undefined;
-  if (i !== undefined) show(i);
-  else if (dialog.open) dialog.close();
+  const i = named(location.hash);
+  if (i === undefined) dialog.close();
+  else if (!dialog.open || dialog.shown !== i) show(i);
 }
 addEventListener("popstate", follow);
 addEventListener("hashchange", follow);
 dialog.addEventListener("close", () => {
+  if (dialog.open) return; // opened again before this was told
   for (const place of dialog.querySelectorAll(".curves")) place.view?.finalize();
   dialog.replaceChildren();
   if (!location.hash.startsWith("#run=")) return;
@@ -213,8 +223,8 @@ dialog.addEventListener("close", () => {
 dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); }); // beside it
 document.addEventListener("click", (event) => {
   const link = event.target.closest('a[href^="#run="]');
-  const i = link && numbers.get(decodeURIComponent(link.hash.slice(5)));
-  if (i === undefined || i === null || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const i = link ? named(link.hash) : undefined;
+  if (i === undefined || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   event.stopPropagation();
   go(i);
@@ -228,7 +238,7 @@ DataTable.type("value", { className: "number", order: { asc: last(1), desc: last
 const escaped = (text) => text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 const texts = (say) => ({ type: "string", data: (i, kind) => (kind === "display" ? escaped(say(i)) : say(i)) });
 const values = (get) => ({ type: "value", data: (i, kind) => (kind === "display" || kind === "filter" ? number(get(i)) : get(i)) });
-const many = document.querySelectorAll("#runs th").length - metrics.length > 5;
+const many = document.querySelectorAll("#runs-table th").length - metrics.length > 5;
 const columns = [
   { type: "string", data: (i, kind) => (kind === "display" ? `<a href="${escaped(address(i))}">${escaped(data.keys[i])}</a>` : data.keys[i]) },
   texts(model),
@@ -238,7 +248,7 @@ const columns = [
   ...metrics.map((metric) => values((i) => value(metric, i))),
   { ...texts((i) => settings(i).map((pair) => pair.join(" ")).join(", ")), className: "settings", orderable: true },
 ];
-const listed = new DataTable("#runs", {
+const listed = new DataTable("#runs-table", {
   data: data.keys.map((_, i) => i), columns, deferRender: true, autoWidth: false, pageLength: 25, order: [],
   layout: { topStart: document.querySelector(".filters"), topEnd: "search", bottomStart: "info", bottomEnd: "paging" },
   language: { search: "Search", info: "_START_ to _END_ of _TOTAL_ runs", infoEmpty: "no runs", infoFiltered: "(of _MAX_)", zeroRecords: "No run is like this", emptyTable: "There are no runs" },

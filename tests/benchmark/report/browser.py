@@ -125,7 +125,9 @@ def small_report() -> Report:
     runs = run_entries(12, list(METRICS), models)
     lines = [Line("real images", -2.0), Line("noise", -60.0), Line("+ noise 0.1", -2.1)]
     other = panel(runs, "critic", models, "the same by another protocol", [Line("real images", 0.0)])
-    shifted = Panel(other.title, [Point(point.run, point.value + 1.25) for point in other.points], other.boxes, other.best, other.lines)
+    shifted = Panel(
+        other.title, [Point(point.run, point.value + 1.25) for point in other.points], other.boxes, other.best, other.lines
+    )
     both = [run for run in runs if len(run.values) == 2]
     pairs = [Point(run.key, run.values["sample_diversity"].value, run.values["critic"].value) for run in both]
     curves = {
@@ -143,7 +145,7 @@ def small_report() -> Report:
                     name="critic",
                     picture=picture(1000, 520, "static picture of the box plots"),
                     sentence="By the median over its configurations α-GAN, empirical KL is best here (−5.1).",
-                    caption="Boxes are quartiles over the sweep, dots single runs, circles the best of them; lines are the sanity rows.",
+                    caption="Boxes are quartiles over the sweep, dots single runs, circles the best; lines the sanity rows.",
                     paper="Figure 2",
                     chart=Chart(
                         [panel(runs, "critic", models, "colormnist-mini, 180 iterations", lines), shifted],
@@ -154,7 +156,10 @@ def small_report() -> Report:
             tables=[
                 Table(
                     ["model", "runs with a value", "best", "median", "lower quartile", "upper quartile", "± of one run", "run"],
-                    [["α-GAN, empirical KL", 3, -5.123456, -6.1, None, -1.5, 0.01, runs[0].key], [HOSTILE, 4, -7.0, None, 1.0, 2.0, 0.1, "–"]],
+                    [
+                        ["α-GAN, empirical KL", 3, -5.123456, -6.1, None, -1.5, 0.01, runs[0].key],
+                        [HOSTILE, 4, -7.0, None, 1.0, 2.0, 0.1, "–"],
+                    ],
                     note="± of one run: half of the 95 % interval of a single value.",
                 )
             ],
@@ -176,10 +181,15 @@ def small_report() -> Report:
         Section(
             anchor="pictures",
             title="Samples",
-            plots=[Plot(f"samples_{k}", picture(224, 224), "", f"{model}: samples", chart=None) for k, model in enumerate(models)],
+            plots=[
+                Plot(f"samples_{k}", picture(224, 224), "", f"{model}: samples", chart=None) for k, model in enumerate(models)
+            ],
             notes=["Short."],
         ),
     ]
     details = {run.key: RunDetails(curves, pictures) for run in runs[:3]}
-    facts = ["Data set colormnist-mini (fingerprint 0123456789ab), preset quick: 180 iterations of batch 64.", f"A model is called {HOSTILE}."]
+    facts = [
+        "Data set colormnist-mini (fingerprint 0123456789ab), preset quick: 180 iterations of batch 64.",
+        f"A model is called {HOSTILE}.",
+    ]
     return Report("colormnist-mini-quick", facts, sections, runs, METRICS, details)

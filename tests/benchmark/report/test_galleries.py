@@ -117,6 +117,9 @@ def test_each_pixel_is_printed_as_a_square_of_dots(tmp_path, number, rows):
     tops = [top for ((top, _),) in found]
     assert [tops.count(top) for top in sorted(set(tops))] == rows
     assert tops == sorted(tops)
+    for top in set(tops):  # each row is in the middle
+        lefts = [left for ((each, left),) in found if each == top]
+        assert abs(picture.shape[1] - (min(lefts) + max(lefts) + 2 * shown(figure.axes[0]).shape[1])) <= 1
     assert figure.get_figwidth() <= 7
 
 
@@ -160,6 +163,14 @@ def test_captions_stay_above_their_panels(tmp_path):
         assert heading.y1 <= figure.bbox.y1
         boxes += [(axes, panel), (axes, heading)]
     assert not any(a is not b and one.overlaps(other) for a, one in boxes for b, other in boxes)
+
+
+def test_headings_break_between_words(tmp_path):
+    run = write_run(tmp_path / "run", pixels=noise(1, size=8))
+    metrics = [f"{'x ' * words}MS-SSIM" for words in range(30)]
+    titles = [axes.get_title() for axes in best_by_metric([(metric, run) for metric in metrics]).figure.axes]
+    assert [heading.replace("\n", " ") for heading in titles] == metrics
+    assert any("\n" in heading for heading in titles)
 
 
 def test_reconstructions_stand_below_the_test_images(tmp_path):

@@ -1,64 +1,37 @@
-"""Golden records, made by hand, give a summary that is checked by hand; no training."""
+"""Studies on disk as tables: what counts, what is pooled, what is missing and why."""
 
 import json
+import math
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from benchmark.errors import UserError
-from benchmark.figures import BEST, box_plot, colours, in_order
+from benchmark.ledger import RunFolder
 from benchmark.measures import MEASURES, Measure
-from benchmark.records import RecordFile, Row, write_json
-from benchmark.report import (
-    best_first,
-    final_values,
-    main_protocol,
-    make_report,
-    noise_levels,
-    overfitting,
-    ranked_quartiles,
-    read_records,
-    read_runs,
-    read_study,
-    sentence,
-    status_counts,
-    study_folders,
+from benchmark.records import RecordFile, Row
+from benchmark.report.ranking import best_first, costs, ranked_quartiles, value_of
+from benchmark.report.score_sections import noise_levels, overfitting, sentence
+from benchmark.report.studies import report_folder, study_folders
+from benchmark.report.style import colours, in_order
+from benchmark.report.tables import COLUMNS, not_measured, read_tables, unknown_metrics
+from benchmark.report.write import make_report
+from tests.benchmark.report.pretended import (
+    AGAIN,
+    PROTOCOL,
+    PretendedRun,
+    at_end,
+    compared,
+    page_data,
+    report_of,
+    summary_of,
+    write_runs,
+    write_study,
 )
 
 MATCH = Measure("diversity", "Diversity", "match", "")
-PROTOCOL = {"steps": 100}
-
-
-def write_study(folder, runs, iterations=10, further=()):
-    """A study's folder; runs: (model, status, value at the end of `critic`); further rows of every run that is done."""
-    folder.mkdir()
-    study = {
-        "study": folder.name,
-        "dataset": "colormnist-mini",
-        "fingerprint": "f" * 64,
-        "preset": "quick",
-        "settings": {"iterations": iterations, "batch_size": 64, "width": 0.25},
-        "benchmark": "0",
-        "environment": {"torch": "2", "machine": "x", "instruction_set": "y"},
-        "runs": {},
-    }
-    for number, (model, status, value) in enumerate(runs):
-        name = f"run-{number}"
-        study["runs"][name] = {"model": model, "seed": 0, "hyperparameters": {"learning_rate": 1e-3, "note": "<b>"}}
-        run = folder / "runs" / name
-        run.mkdir(parents=True)
-        write_json(run / "run.json", {})
-        if status != "running":
-            write_json(run / "status.json", {"status": status, "reason": "because", "seconds": {"training": 1.0}})
-        rows = [Row(0, "critic", -9.0, n=5, protocol=PROTOCOL)] if model not in ("real", "noise") else []
-        if value is not None:
-            rows.append(Row(iterations, "critic", value, value - 0.1, value + 0.1, 5, PROTOCOL))
-        if status == "done":
-            rows += further(number) if further else []
-        RecordFile(run / "records.jsonl").append(rows)
-    write_json(folder / "study.json", study)
-    return folder
+OTHER = {"steps": 200}
 
 
 @pytest.fixture
@@ -75,28 +48,7 @@ def study(tmp_path):
     return write_study(tmp_path / "golden", runs)
 
 
-def summary_of(folder) -> pd.DataFrame:
-    make_report(folder)
-    return pd.read_csv(folder / "report" / "summary.csv").set_index("model")
-
-
-def test_quartiles_by_hand_and_against_numpy(study):
-    row = summary_of(study).loc["dcgan"]
-    assert (row.best, row.quartile_1, row["median"], row.quartile_3, row.iqr) == (-1, -4, -3, -2, 2)
-    assert row.median_before_training == -9
-    values = np.random.default_rng(0).normal(size=23)
-    for measure in (MEASURES["critic"], MEASURES["mode_kl"]):
-        assert ranked_quartiles(values, 0, measure, 0.0) == pytest.approx(tuple(np.quantile(values, [0.25, 0.5, 0.75])))
-
-
-def test_diverged_and_failed_runs_are_counted_and_rank_worst(study):
-    row = summary_of(study).loc["age"]
-    assert (row.runs, row.n, row.done, row.diverged, row.failed) == (5, 2, 2, 1, 1)
-    # Ended runs in rank: -1, -2, none, none. The upper quartile lies at rank 0.75, the median between a value and none.
-    assert row.quartile_3 == pytest.approx(-1.75)
-    assert np.isnan(row["median"])
-    assert np.isnan(row.quartile_1)
-    assert row.best == -1
+# What is better
 
 
 @pytest.mark.parametrize(
@@ -104,127 +56,40 @@ def test_diverged_and_failed_runs_are_counted_and_rank_worst(study):
     [(MEASURES["critic"], [3.0, 2.0, -1.0]), (MEASURES["mode_kl"], [-1.0, 2.0, 3.0]), (MATCH, [2.0, 3.0, -1.0])],
 )
 def test_the_best_follow_the_goal(measure, expected):
-    assert best_first(np.array([2.0, -1.0, 3.0]), measure, 1.8).tolist() == expected
+    values = np.array([2.0, -1.0, 3.0])
+    assert values[best_first(values, measure, 1.8)].tolist() == expected
+
+
+def test_quartiles_against_numpy():
+    values = np.random.default_rng(0).normal(size=23)
+    for measure in (MEASURES["critic"], MEASURES["mode_kl"]):
+        assert ranked_quartiles(values, 0, measure, 0.0) == pytest.approx(tuple(np.quantile(values, [0.25, 0.5, 0.75])))
 
 
 def test_quartiles_of_a_match_metric_rank_by_distance_to_the_reference():
     assert ranked_quartiles(np.array([1.0, 5.0, 2.5]), 0, MATCH, 2.0) == (1.75, 1.0, 3.0)
 
 
-def test_records_csv_is_tidy_and_complete(study):
-    make_report(study)
-    records = pd.read_csv(study / "report" / "records.csv")
-    assert list(records.columns) == [
-        "study", "run", "model", "dataset", "seed", "iteration", "status", "metric", "value", "low", "high", "n", "protocol",
-        "hyperparameters",
-        "protocol_id",
-    ]  # fmt: skip
-    assert len(records) == 10 + 9
-    assert json.loads(records.hyperparameters[0])["learning_rate"] == 1e-3
-    assert set(records.status) == {"done", "diverged", "failed", "missing"}
+def test_without_real_images_nothing_is_nearest_to_them():
+    values = np.array([0.3, 0.1])
+    assert np.isinf(costs(values, MATCH, math.nan)).all()
+    assert ranked_quartiles(values, 0, MATCH, math.nan) == (None, None, None)
+    rows = pd.DataFrame({"model": ["dcgan", "age"], "median": [0.3, 0.1], "n": [2, 2], "without_value": [0, 0]})
+    assert sentence(rows, MATCH).startswith("No ranking")
 
 
-def test_the_ten_best_are_black_circles(tmp_path):
-    values = pd.DataFrame({"model": "dcgan", "value": np.arange(-14.0, 0.0), "run": range(14)})
-    figure = box_plot(values, MEASURES["critic"], {"dcgan": 2})
-    assert figure.axes[0].get_xticklabels()[0].get_text() == "DCGAN\nn = 14 of 16"
-    circles = figure.axes[0].collections[-1]
-    assert sorted(circles.get_offsets()[:, 1]) == list(np.arange(-float(BEST), 0.0))
-    assert circles.get_edgecolor().tolist() == [[0, 0, 0, 1]]
-    assert not circles.get_facecolor().size
+def test_equals_stay_in_their_order_and_runs_without_a_value_come_last():
+    values = np.array([np.nan, 1.0, 2.0, 1.0, np.nan])
+    assert best_first(values, MEASURES["mode_kl"], 0).tolist() == [1, 3, 2, 0, 4]
+    assert best_first(values, MEASURES["critic"], 0).tolist() == [2, 1, 3, 0, 4]
 
 
-def test_one_run_and_a_users_model_make_a_report(tmp_path):
-    page = make_report(write_study(tmp_path / "one", [("mypackage.MyGAN", "done", -1.0)])).read_text()
-    assert "mypackage.MyGAN" in page
-
-
-def test_the_page_is_self_contained_and_escapes(tmp_path):
-    page = make_report(
-        write_study(tmp_path / "x", [("<script>alert(1)</script>", "done", -1.0), ("dcgan", "failed", None)])
-    ).read_text()
-    assert "<script" not in page
-    assert "&lt;script&gt;" in page
-    assert "&lt;b&gt;" in page
-    assert "http://" not in page.replace("http://www.w3.org", "")
-    assert 'src="data:image/png;base64,' in page
-
-
-def test_an_unfinished_study_has_a_report_and_an_empty_one_says_so(tmp_path):
-    assert make_report(write_study(tmp_path / "running", [("dcgan", "running", None), ("age", "done", -1.0)])).exists()
-    with pytest.raises(UserError, match="no records yet"):
-        make_report(write_study(tmp_path / "empty", []))
-
-
-def test_values_of_two_protocols_are_never_in_one_plot(study):
-    records = RecordFile(study / "runs" / "run-2" / "records.jsonl")
-    records.append([Row(10, "critic", -0.5, n=5, protocol={"steps": 7})])
-    make_report(study)
-    assert {path.name for path in (study / "report" / "figures").glob("critic*.png")} == {"critic.png", "critic_2.png"}
-    summary = pd.read_csv(study / "report" / "summary.csv")
-    assert sorted(summary[summary.model == "dcgan"].n) == [1, 5]
-
-
-def test_runs_of_another_protocol_are_not_counted_as_lost_and_missing_values_are(study):
-    reason = {**PROTOCOL, "not_available": "the value is nan"}
-    for run, row in (
-        ("run-3", Row(10, "critic", None, n=5, protocol=reason)),
-        ("run-2", Row(10, "critic", -5.0, protocol={"s": 7})),
-    ):
-        records = RecordFile(study / "runs" / run / "records.jsonl")
-        records.rewind(1)
-        records.append([row])
-    make_report(study)
-    summary = pd.read_csv(study / "report" / "summary.csv")
-    rows = summary[summary.model == "dcgan"].sort_values("n")
-    assert rows.n.tolist() == [1, 3]  # a value that is not available makes no protocol of its own
-    assert rows.without_value.tolist() == [0, 1]
-    assert rows["median"].tolist() == [-5, -3.5]
-
-
-def test_a_model_that_lost_its_runs_is_named_in_the_sentence(study):
-    make_report(study)
-    text = sentence(pd.read_csv(study / "report" / "summary.csv"), MEASURES["critic"])
-    assert "AGE has no median: 2 of its 4 runs have no value" in text
-
-
-def test_what_is_no_study_is_named(tmp_path):
-    (tmp_path / "study.json").write_text("{}")
-    with pytest.raises(UserError, match="lacks 'study'"):
-        make_report(tmp_path)
-
-
-def test_a_failed_sanity_row_is_counted(tmp_path):
-    folder = write_study(tmp_path / "lost", [("real", "failed", None), ("dcgan", "done", -1.0)])
-    counts = {row["model"]: row for row in status_counts(read_runs(folder, read_study(folder)))}
-    assert counts["real"]["failed"] == 1
-
-
-def test_a_report_of_the_same_records_is_the_same_to_the_byte(study):
-    make_report(study)
-    first = {path: path.read_bytes() for path in (study / "report").rglob("*") if path.is_file()}
-    make_report(study)
-    assert first == {path: path.read_bytes() for path in (study / "report").rglob("*") if path.is_file()}
-    assert {path.suffix for path in first} == {".html", ".csv", ".png", ".svg"}
-
-
-@pytest.mark.parametrize(
-    ("ages", "expected"),
-    [
-        (
-            [-1.0],
-            "AGE is best here (-1) and DCGAN is last (-3); real images score -0.1; noise scores -8. Each box holds 1 to 2 runs",
-        ),
-        ([-4.0, -4.5], "DCGAN is best here (-3) and AGE is last (-4.25)"),
-        ([-3.0], "every model scores -3;"),
-        ([], "The median over the configurations of DCGAN is -3; real"),
-    ],
-)
-def test_the_sentence_is_made_of_the_numbers(tmp_path, ages, expected):
-    runs = [("real", "done", -0.1), ("noise", "done", -8.0), ("dcgan", "done", -2.0), ("dcgan", "done", -4.0)]
-    folder = write_study(tmp_path / "said", runs + [("age", "done", value) for value in ages])
-    make_report(folder)
-    assert expected in sentence(pd.read_csv(folder / "report" / "summary.csv"), MEASURES["critic"])
+@pytest.mark.parametrize("size", [1e30, 1e-30, 1e300])
+def test_huge_and_tiny_values_are_ranked_like_others(size):
+    values = np.array([2.0, -1.0, 3.0]) * size
+    for measure in (MEASURES["critic"], MEASURES["mode_kl"], MATCH):
+        assert best_first(values, measure, 1.8 * size).tolist() == best_first(values / size, measure, 1.8).tolist()
+        assert value_of(float(costs(values, measure, 0.0)[0]), measure) == 2 * size
 
 
 def test_models_keep_their_order_and_their_colour():
@@ -234,19 +99,150 @@ def test_models_keep_their_order_and_their_colour():
     assert len(set(colours(models).values())) == len(colours(models))
 
 
-def test_studies_by_name_by_path_or_all_of_them(study):
-    results = study.parent
-    assert study_folders(results, []) == study_folders(results, ["golden"]) == study_folders(results, [str(study)]) == [study]
-    with pytest.raises(UserError, match="did you mean 'golden'"):
-        study_folders(results, ["goldn"])
-    with pytest.raises(UserError, match="make bench"):
-        study_folders(results / "golden", [])
+# What is read
 
 
-OTHER = {"steps": 200}
+def test_records_csv_is_tidy_and_complete(study, undrawn):
+    records = pd.read_csv(report_of(study) / "records.csv")
+    assert list(records.columns) == [
+        "study", "run", "model", "dataset", "seed", "iteration", "status", "metric", "value", "low", "high", "n", "protocol",
+        "hyperparameters",
+        "protocol_id",
+    ]  # fmt: skip
+    assert len(records) == 10 + 9
+    assert json.loads(records.hyperparameters[0])["learning_rate"] == 1e-3
+    assert set(records.status) == {"done", "diverged", "failed", "missing"}
+    assert tuple(records.columns) == COLUMNS
 
 
-def test_values_of_two_protocols_never_meet(tmp_path):
+def test_a_run_that_somebody_works_on_is_running(study):
+    with RunFolder(study / "runs" / "run-11").claimed():
+        assert read_tables([study]).runs.status.iloc[11] == "running"
+    assert read_tables([study]).runs.status.iloc[11] == "missing"
+
+
+def test_what_is_no_study_is_named(tmp_path):
+    (tmp_path / "study.json").write_text("{}")
+    with pytest.raises(UserError, match="lacks 'study'"):
+        make_report([tmp_path], tmp_path / "report")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda _: [], "is no table"),
+        (lambda _: 3, "is no table"),
+        (lambda study: study | {"runs": []}, "'runs' is no table"),
+        (lambda study: study | {"environment": None}, "'environment' is no table"),
+        (lambda study: study | {"settings": {"iterations": 10, "batch_size": 64}}, "'settings' lacks the number 'width'"),
+        (lambda study: study | {"settings": study["settings"] | {"iterations": "10"}}, "lacks the number 'iterations'"),
+        (lambda study: study | {"runs": {"run-0": {"model": "dcgan", "seed": 0}}}, "'run-0' lacks"),
+        (lambda study: study | {"runs": {"run-0": None}}, "'run-0' lacks"),
+    ],
+)
+def test_a_damaged_study_is_refused_in_a_line(study, damage, said):
+    path = study / "study.json"
+    path.write_text(json.dumps(damage(json.loads(path.read_text()))))
+    with pytest.raises(UserError, match=said) as refused:
+        read_tables([study])
+    assert str(path) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"status": "do',
+        "[]",
+        "3",
+        "null",
+        "{}",
+        '{"status": "finished"}',
+        '{"status": "done", "seconds": 3}',
+        '{"status": "done", "seconds": {"training": "long"}}',
+        '{"status": "done", "seconds": {"training": null}}',
+        '{"status": "done", "critic": "good"}',
+    ],
+)
+def test_a_damaged_status_is_refused_in_a_line(study, text):
+    path = study / "runs" / "run-3" / "status.json"
+    path.write_text(text)
+    with pytest.raises(UserError, match="does not say how a run ended") as refused:
+        read_tables([study])
+    assert str(path) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_torn_last_line_is_forgiven_and_a_damaged_one_in_the_middle_is_named(study):
+    path = study / "runs" / "run-2" / "records.jsonl"
+    whole = path.read_bytes()
+    before = read_tables([study]).records
+    path.write_bytes(whole + whole[:50])
+    pd.testing.assert_frame_equal(read_tables([study]).records, before)
+    path.write_bytes(whole + b"\xff\xfe torn")
+    pd.testing.assert_frame_equal(read_tables([study]).records, before)
+    for damage in (
+        b"\xff\xfe\x00",
+        b"\x00\x00",
+        b'{"iteration": 0, "metric"',
+        b"[1]",
+        b'{"iteration": "0", "metric": "x", "value": 1}',
+        b'{"iteration": 0, "metric": 1, "value": 1}',
+        b'{"iteration": 0, "metric": "x", "value": 1, "protocol": "p"}',
+    ):
+        path.write_bytes(whole + damage + b"\n" + whole)
+        with pytest.raises(UserError, match=r"run-2/records\.jsonl, line 3 is no row"):
+            read_tables([study])
+
+
+@pytest.mark.parametrize("text", ["Infinity", "-Infinity", "NaN", "1e999"])
+def test_a_value_that_is_not_finite_is_missing_and_the_row_says_why(study, text):
+    """As another program may write it, for ours does not."""
+    path = study / "runs" / "run-2" / "records.jsonl"
+    line = {"iteration": 10, "metric": "critic", "value": 0, "low": None, "high": None, "n": 5, "protocol": PROTOCOL}
+    path.write_text(json.dumps(line).replace('"value": 0', f'"value": {text}') + "\n")
+    row = summary_of(study).loc["dcgan"]
+    assert (row.n, row.without_value, row.runs) == (4, 1, 5)
+    assert row["median"] == -3  # of -1, -2, -3, -4 and one that ranks worst
+    records = read_tables([study]).records.query("run == 'run-2'")
+    assert records.value.isna().all()
+    assert json.loads(records.protocol.iloc[0])["not_available"] == f"the value is {float(text)}"
+
+
+def test_a_metric_without_any_finite_value_is_listed_with_its_reason(tmp_path):
+    reasons = [{**PROTOCOL, "not_available": "the value is inf"}, {**AGAIN, "not_available": "of a second evaluation"}]
+    folder = write_study(
+        tmp_path / "inf", [("dcgan", "done", -1.0)], further=lambda _: [at_end("fid", None, reason) for reason in reasons]
+    )
+    tables, found, _ = compared(folder)
+    key = Row(0, "", None, protocol=PROTOCOL).protocol_id
+    assert not_measured(tables, found) == {MEASURES["fid"].title: f"the value is inf (protocol {key})"}
+
+
+def test_a_row_that_was_written_twice_counts_once_and_the_last_counts(tmp_path):
+    folder = write_study(
+        tmp_path / "twice", [("dcgan", "done", -1.0)], further=lambda _: [Row(10, "critic", -3.0, n=5, protocol=PROTOCOL)]
+    )
+    row = summary_of(folder).loc["dcgan"]
+    assert (row.n, row["median"]) == (1, -3)
+
+
+def test_an_unfinished_study_has_a_report_and_an_empty_one_says_so(tmp_path, undrawn):
+    folder = write_study(tmp_path / "running", [("dcgan", "running", None), ("age", "done", -1.0)])
+    assert make_report([folder], folder / "report").exists()
+    empty = write_study(tmp_path / "empty", [])
+    with pytest.raises(UserError, match="no records yet") as refused:
+        make_report([empty], empty / "report")
+    assert "\n" not in str(refused.value)
+    assert not (empty / "report").exists()
+    with pytest.raises(UserError, match="no records yet"):
+        make_report([write_runs(tmp_path / "planned", [PretendedRun("dcgan", "missing")])], tmp_path / "report")
+
+
+# What is compared
+
+
+def test_values_of_two_protocols_never_meet(tmp_path, undrawn):
     """Three runs measured by one protocol, two of them and the sanity rows by another as well."""
 
     def further(number):
@@ -263,57 +259,220 @@ def test_values_of_two_protocols_never_meet(tmp_path):
         ("dcgan", "done", -40.0),
     ]
     folder = write_study(tmp_path / "two", runs, further=further)
-    page = make_report(folder).read_text()
+    page = (report_of(folder) / "index.html").read_text()
     summary = pd.read_csv(folder / "report" / "summary.csv").query("model == 'dcgan'").set_index("protocol")
     assert summary["median"].to_dict() == {json.dumps(PROTOCOL): -2, json.dumps(OTHER): -102.5}
     assert {path.name for path in (folder / "report" / "figures").glob("critic*.png")} == {"critic.png", "critic_2.png"}
-    records = read_records(folder, read_runs(folder, read_study(folder)))
-    final = final_values(records, read_runs(folder, read_study(folder)))
-    main = main_protocol(final)
-    assert main.value.tolist() == [-0.1, -8, -1, -2, -40]  # the protocol that most runs have
-    found = overfitting(records, read_runs(folder, read_study(folder)), main)
-    assert [(row["n"], row["remembers"], row["gap"]) for row in found] == [
+    tables, found, main = compared(folder)
+    assert main["critic"][0].values.value.tolist() == [-0.1, -8, -1, -2, -40]  # the protocol that most runs have
+    assert [len(some.values) for some in found["critic"]] == [5, 4]
+    gaps = overfitting(tables, main)
+    assert [(row["n"], row["remembers"], row["gap"]) for row in gaps] == [
         (3, 2, 0.5)
     ]  # a gap of 0.5 is more than a tenth of 1 and of 2
     assert "warning: 2 of 3" in page
-    assert "-102" not in page.split("<h2>All runs</h2>")[1]
+    assert page_data(page)["values"]["critic"]["value"] == [-0.1, -8, -1, -2, -40]
 
 
-def test_noise_levels_are_those_of_their_protocol(tmp_path):
-    def further(number):
-        real = [
-            Row(10, f"sample_diversity/noise {level:g}", value, n=5, protocol=protocol)
-            for protocol, base in ((PROTOCOL, 0.5), (OTHER, 0.7))
-            for level, value in ((0.05, base + 0.01), (0.1, base + 0.02))
+def test_values_of_two_protocols_are_never_in_one_plot(study, undrawn):
+    records = RecordFile(study / "runs" / "run-2" / "records.jsonl")
+    records.append([Row(10, "critic", -0.5, n=5, protocol={"steps": 7})])
+    report = report_of(study)
+    assert {path.name for path in (report / "figures").glob("critic*.png")} == {"critic.png", "critic_2.png"}
+    summary = pd.read_csv(report / "summary.csv")
+    assert sorted(summary[summary.model == "dcgan"].n) == [1, 5]
+
+
+def test_of_protocols_that_equally_many_runs_have_the_latest_is_the_main_one(tmp_path):
+    further = [Row(10, "critic", -7.0, n=5, protocol=OTHER)]
+    _, found, main = compared(write_study(tmp_path / "tie", [("dcgan", "done", -1.0)], further=lambda _: further))
+    assert [some.protocol for some in found["critic"]] == [OTHER, PROTOCOL]
+    assert [some.protocol for some in main["critic"]] == [OTHER]
+
+
+def test_runs_of_another_protocol_are_not_counted_as_lost_and_missing_values_are(study):
+    reason = {**PROTOCOL, "not_available": "the value is nan"}
+    for run, row in (
+        ("run-3", Row(10, "critic", None, n=5, protocol=reason)),
+        ("run-2", Row(10, "critic", -5.0, protocol={"s": 7})),
+    ):
+        records = RecordFile(study / "runs" / run / "records.jsonl")
+        records.rewind(1)
+        records.append([row])
+    summary = summary_of(study)
+    rows = summary[summary.index == "dcgan"].sort_values("n")
+    assert rows.n.tolist() == [1, 3]  # a value that is not available makes no protocol of its own
+    assert rows.without_value.tolist() == [0, 1]
+    assert rows["median"].tolist() == [-5, -3.5]
+
+
+def test_noise_levels_are_those_of_their_protocol_and_setting(tmp_path):
+    def further(base):
+        return lambda number: [
+            Row(10, f"sample_diversity{name}", value + shift, n=5, protocol=protocol)
+            for protocol, shift in ((PROTOCOL, 0.0), (OTHER, 0.25))
+            for name, value in (("", base), ("/noise 0.05", base + 0.0625), ("/noise 0.1", base + 0.125))
+            if number == 0 or (not name and protocol == PROTOCOL)
         ]
-        return real if number == 0 else []
 
-    folder = write_study(tmp_path / "noise", [("real", "done", -0.1), ("dcgan", "done", -1.0)], further=further)
-    records = read_records(folder, read_runs(folder, read_study(folder)))
-    found = noise_levels(records, Row(0, "", None, protocol=OTHER).protocol_id)
-    assert found == {"+ noise 0.05": 0.71, "+ noise 0.1": 0.72}
-
-
-def test_a_row_that_was_written_twice_counts_once_and_the_last_counts(tmp_path):
-    folder = write_study(
-        tmp_path / "twice", [("dcgan", "done", -1.0)], further=lambda _: [Row(10, "critic", -3.0, n=5, protocol=PROTOCOL)]
-    )
-    row = summary_of(folder).loc["dcgan"]
-    assert (row.n, row["median"]) == (1, -3)
-
-
-def test_what_was_not_measured_is_listed_with_its_reason(tmp_path):
-    absent = {**OTHER, "not_available": "no <weights>"}
-    folder = write_study(
-        tmp_path / "absent", [("dcgan", "done", -1.0)], further=lambda _: [Row(10, "fid", None, protocol=absent)]
-    )
-    page = make_report(folder).read_text()
-    assert "Fréchet Inception distance: no &lt;weights&gt;" in page
-    assert not (folder / "report" / "figures" / "fid.png").exists()
+    runs = [("real", "done", -0.1), ("dcgan", "done", -1.0)]
+    one = write_study(tmp_path / "one", runs, further=further(0.5))
+    other = write_study(tmp_path / "other", runs, further=further(0.25), settings={"width": 1})
+    for number, run in enumerate(("run-0", "run-1")):  # a run's name is the hash of what determines it
+        (other / "runs" / run).rename(other / "runs" / f"other-{number}")
+    text = (other / "study.json").read_text()
+    (other / "study.json").write_text(text.replace('"run-', '"other-'))
+    tables, found, main = compared(one, other)
+    a, b = tables.settings
+    assert (a, b) == ("colormnist-mini, width 0.25", "colormnist-mini, width 1")
+    assert noise_levels(tables, main["sample_diversity"]) == {
+        a: {"+ noise 0.05": 0.5625, "+ noise 0.1": 0.625},
+        b: {"+ noise 0.05": 0.3125, "+ noise 0.1": 0.375},
+    }
+    further_one = [some for some in found["sample_diversity"] if some.protocol == OTHER and some.setting == a]
+    assert noise_levels(tables, further_one) == {a: {"+ noise 0.05": 0.8125, "+ noise 0.1": 0.875}}
 
 
-def test_without_real_images_nothing_is_nearest_to_them():
-    values = np.array([0.3, 0.1])
-    assert np.isnan(best_first(values, MATCH, float("nan"))).all()
-    rows = pd.DataFrame({"model": ["dcgan", "age"], "median": [0.3, 0.1], "n": [2, 2], "without_value": [0, 0]})
-    assert sentence(rows, MATCH).startswith("No ranking")
+def test_a_second_evaluation_stands_beside_its_first_and_is_no_comparison_of_its_own(tmp_path):
+    """What differs between the two: the critic's seed, and the split with its number of images; a third protocol has none."""
+    first = {"kind": "post-hoc", "seed": 0}
+    codes = {"split": "test", "images": 100, "device": "cpu"}
+    rows = [
+        at_end("critic", -1, first),
+        at_end("critic", -2, first | {"seed": 1, "evaluation": "second"}),
+        at_end("critic", -3, first | {"kind": "another"}),
+        at_end("code_mean", 0.5, codes),
+        at_end("code_mean", 0.75, codes | {"split": "validation", "images": 70, "evaluation": "second"}),
+        at_end("mode_kl", 1),
+        at_end("mode_kl", None, {**AGAIN, "not_available": "the value is nan"}),
+    ]
+    _, found, _ = compared(write_runs(tmp_path / "again", [PretendedRun("alphagan", rows=rows)]))
+    seen = {
+        (metric, one.protocol_id): (one.values.value.item(), one.values.second.item())
+        for metric in found
+        for one in found[metric]
+    }
+    assert list(seen.values()) == [
+        (-3, pytest.approx(math.nan, nan_ok=True)),
+        (-1, -2),
+        (1, pytest.approx(math.nan, nan_ok=True)),
+        (0.5, 0.75),
+    ]
+
+
+def test_where_only_second_evaluations_are_there_is_nothing_to_compare(tmp_path, undrawn):
+    folder = write_runs(tmp_path / "second", [PretendedRun("dcgan", rows=[at_end("critic", -1, AGAIN)])])
+    page = (report_of(folder) / "index.html").read_text()
+    assert compared(folder)[1] == {}
+    assert "How the runs ended" in page
+    assert (folder / "report" / "records.csv").read_text().count("critic") == 1
+
+
+def test_metrics_that_nobody_knows_are_counted(tmp_path):
+    rows = [at_end("beauty", 1), at_end("beauty", 2, OTHER), at_end("critic", -1), at_end("critic_gap", 1), at_end("loss/x", 1)]
+    rows += [at_end("sample_diversity/noise 0.1", 1), at_end("critic_curve/test", 1), at_end("critic_in_training_gap", 0)]
+    tables, *_ = compared(write_runs(tmp_path / "unknown", [PretendedRun("dcgan", rows=rows)]))
+    assert unknown_metrics(tables) == {"beauty": 2}
+
+
+# Several studies
+
+
+def runs_named(prefix, *values):
+    return [
+        PretendedRun("dcgan", rows=[at_end("critic", value)], name=f"{prefix}-{number}", hyperparameters={"rate": number})
+        for number, value in enumerate(values)
+    ]
+
+
+def test_studies_of_the_same_setting_are_pooled(tmp_path):
+    one = write_runs(tmp_path / "one", runs_named("a", -1, -3))
+    other = write_runs(tmp_path / "other", runs_named("b", -5, -7), preset="paper")
+    row = summary_of(one, other).loc["dcgan"]
+    assert (row.study, row.setting, row.n, row["median"]) == ("one + other", "colormnist-mini", 4, -4)
+    assert row.configurations == 2  # the same two rates in both studies, so each has two runs
+    assert compared(one, other)[0].settings == ["colormnist-mini"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "settings"),
+    [
+        ({"dataset": "cifar10"}, ["colormnist-mini", "cifar10"]),
+        ({"dataset": "cifar10", "settings": {"width": 1}}, ["colormnist-mini", "cifar10"]),
+        ({"fingerprint": "e" * 64}, ["colormnist-mini, data ffffff", "colormnist-mini, data eeeeee"]),
+        ({"iterations": 20}, ["colormnist-mini, 10 iterations", "colormnist-mini, 20 iterations"]),
+        ({"settings": {"width": 1.0}}, ["colormnist-mini, width 0.25", "colormnist-mini, width 1"]),
+        ({"settings": {"batch_size": 32}}, ["colormnist-mini, batch 64", "colormnist-mini, batch 32"]),
+        ({"settings": {"precision": "bf16"}}, ["colormnist-mini, float32", "colormnist-mini, bf16"]),
+        ({"iterations": 20, "settings": {"width": 1}},
+         ["colormnist-mini, 10 iterations, width 0.25", "colormnist-mini, 20 iterations, width 1"]),
+    ],
+)  # fmt: skip
+def test_studies_of_other_settings_are_never_pooled(tmp_path, facts, settings):
+    one = write_runs(tmp_path / "one", runs_named("a", -1, -3))
+    rows = [at_end("critic", -5, iteration=facts.get("iterations", 10))]
+    other = write_runs(tmp_path / "other", [PretendedRun("dcgan", rows=rows, name="b")], **facts)
+    tables, found, main = compared(one, other)
+    assert tables.settings == settings
+    assert [(some.setting, some.values.value.tolist()) for some in main["critic"]] == [
+        (settings[0], [-1, -3]),
+        (settings[1], [-5]),
+    ]
+    assert found["critic"] == main["critic"]
+    assert tables.runs.configuration.nunique() == 3  # configurations of two settings are two, alike as they are
+
+
+def test_a_run_that_two_studies_hold_counts_once_and_its_finished_copy_wins(tmp_path):
+    unfinished = [
+        *runs_named("a", -1, -3),
+        PretendedRun("dcgan", "missing", name="b-0"),
+        PretendedRun("dcgan", "failed", name="c-0"),
+    ]
+    finished = [
+        *runs_named("a", -1, -3),
+        *runs_named("b", -5),
+        PretendedRun("dcgan", "diverged", [at_end("loss/x", 1)], name="c-0"),
+    ]
+    for number, (first, second) in enumerate(((unfinished, finished), (finished, unfinished))):
+        one, other = (write_runs(tmp_path / f"{number}{name}", runs) for name, runs in (("one", first), ("other", second)))
+        row = summary_of(one, other).loc["dcgan"]
+        assert (row.runs, row.n, row.done, row.diverged, row.failed) == (4, 3, 3, 1, 0)
+        tables = read_tables([one, other])
+        assert len(tables.records) == 4  # none of them twice
+        assert tables.runs.set_index("run").study["b-0"] == f"{number}{('other', 'one')[number]}"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "counts"),
+    [
+        ("missing", "diverged", "diverged"),
+        ("missing", "failed", "failed"),
+        ("failed", "diverged", "diverged"),
+        ("failed", "done", "done"),
+    ],
+)
+def test_of_two_copies_the_one_that_came_farthest_counts(tmp_path, one, other, counts):
+    for number, pair in enumerate(((one, other), (other, one))):
+        folders = [
+            write_runs(tmp_path / f"{number}-{place}", [PretendedRun("dcgan", status, [at_end("loss/x", 1)], name="same")])
+            for place, status in enumerate(pair)
+        ]
+        assert read_tables(folders).runs.status.tolist() == [counts]
+
+
+def test_studies_by_name_by_path_or_all_of_them(study):
+    results = study.parent
+    assert study_folders(results, []) == study_folders(results, ["golden"]) == study_folders(results, [str(study)]) == [study]
+    assert study_folders(results, ["golden", str(study), "golden"]) == [study]
+    with pytest.raises(UserError, match="did you mean 'golden'"):
+        study_folders(results, ["goldn"])
+    with pytest.raises(UserError, match="make bench"):
+        study_folders(results / "golden", [])
+
+
+def test_the_report_of_several_studies_lies_in_a_folder_that_they_name(tmp_path):
+    one, other = tmp_path / "one", tmp_path / "elsewhere" / "other"
+    assert report_folder(tmp_path, [one]) == one / "report"
+    assert report_folder(tmp_path, [one, other]) == tmp_path / "one+other" / "report"
+    with pytest.raises(UserError, match="--output"):
+        report_folder(tmp_path, [tmp_path / f"{number:030}" for number in range(10)])

@@ -1,0 +1,30 @@
+import base64
+from pathlib import Path
+
+import pytest
+
+from benchmark.report.write import make_report
+from tests import golden
+
+DOT = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNgYGAAAAAEAAH2FzhVAAAAAElFTkSuQmCC")
+
+
+def save_nothing(_, path: Path) -> bytes:
+    """In place of `style.save`: drawing is what takes a report's time, so figures are made, and their files hold a dot."""
+    for suffix in (".png", ".svg"):
+        path.with_suffix(suffix).write_bytes(DOT)
+    return DOT
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    monkeypatch.setattr("benchmark.report.figure_folder.save", save_nothing)
+
+
+@pytest.fixture(scope="session")
+def golden_report(tmp_path_factory) -> Path:
+    """The report of both golden studies, undrawn; it takes seconds, so all tests look at this one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("benchmark.report.figure_folder.save", save_nothing)
+        folders = [golden.FOLDER / name for name in golden.STUDIES]
+        return make_report(folders, tmp_path_factory.mktemp("golden") / "report").parent

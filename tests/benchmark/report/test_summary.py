@@ -1,0 +1,158 @@
+"""One row a model, metric and setting; and the same for papers, in which a name is a name and no markup."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark.measures import MEASURES
+from benchmark.report.summary import as_latex, as_markdown, best_model, paper_table, source, summarize
+from tests.benchmark.report.pretended import PretendedRun, at_end, compared, summary_of, write_runs, write_study
+
+HOSTILE = r"a|b_c*<script>alert(1)</script>&%$#{}~^\[x](y)`z`"
+
+
+@pytest.fixture
+def study(tmp_path):
+    runs = [("real", "done", -0.1), ("noise", "done", -8.0)]
+    runs += [("dcgan", "done", value) for value in (-5.0, -1.0, -3.0, -2.0, -4.0)]
+    runs += [
+        ("age", "done", -2.0),
+        ("age", "done", -1.0),
+        ("age", "diverged", None),
+        ("age", "failed", None),
+        ("age", "running", None),
+    ]
+    return write_study(tmp_path / "golden", runs)
+
+
+def test_quartiles_by_hand(study):
+    row = summary_of(study).loc["dcgan"]
+    assert (row.best, row.quartile_1, row["median"], row.quartile_3, row.iqr) == (-1, -4, -3, -2, 2)
+    assert row.median_before_training == -9
+
+
+def test_diverged_and_failed_runs_are_counted_and_rank_worst(study):
+    row = summary_of(study).loc["age"]
+    assert (row.runs, row.n, row.done, row.diverged, row.failed) == (5, 2, 2, 1, 1)
+    # Ended runs in rank: -1, -2, none, none. The upper quartile lies at rank 0.75, the median between a value and none.
+    assert row.quartile_3 == pytest.approx(-1.75)
+    assert np.isnan(row["median"])
+    assert np.isnan(row.quartile_1)
+    assert row.best == -1
+
+
+def test_a_failed_sanity_row_is_counted(tmp_path):
+    tables, *_ = compared(write_study(tmp_path / "lost", [("real", "failed", None), ("dcgan", "done", -1.0)]))
+    assert tables.runs.set_index("model").status["real"] == "failed"
+
+
+def test_sanity_rows_stand_before_the_models_and_the_models_in_their_order(study):
+    assert summary_of(study).index.tolist() == ["real", "noise", "dcgan", "age"]
+
+
+def test_what_a_run_scores_again_is_of_the_best_run(tmp_path):
+    rows = [(-1, -4), (-2, -3), (-3, None)]
+    runs = [
+        PretendedRun(
+            "dcgan",
+            rows=[at_end("critic", one), *([at_end("critic", two, {"steps": 100, "evaluation": "second"})] if two else [])],
+        )
+        for one, two in rows
+    ]
+    row = summary_of(write_runs(tmp_path / "again", runs)).loc["dcgan"]
+    assert (row.best, row.best_run, row.best_again, row.n) == (-1, "run-0", -4, 3)
+
+
+def test_of_equally_good_runs_the_first_is_the_best(tmp_path):
+    row = summary_of(write_study(tmp_path / "equal", [("dcgan", "done", -1.0)] * 3)).loc["dcgan"]
+    assert (row.best_run, row.iqr, row.median_low, row.median_high) == ("run-0", 0, *[pytest.approx(np.nan, nan_ok=True)] * 2)
+
+
+def test_without_a_value_at_the_end_of_any_run_there_is_no_row(tmp_path):
+    tables, found, _ = compared(write_study(tmp_path / "lost", [("dcgan", "diverged", None), ("dcgan", "diverged", None)]))
+    assert found == {}
+    assert summarize(tables, []).empty
+
+
+@pytest.mark.parametrize("size", [1e30, 1e-30])
+def test_huge_and_tiny_values_are_printed_whole(tmp_path, size):
+    folder = write_study(tmp_path / "size", [("dcgan", "done", -size), ("dcgan", "done", -3 * size)])
+    row = summary_of(folder).loc["dcgan"]
+    assert (row["median"], row.best, row.iqr) == (-2 * size, -size, pytest.approx(size))
+    tables, found, _ = compared(folder)
+    printed = paper_table(summarize(tables, found["critic"])).iloc[0]
+    assert float(printed["median"]) == -2 * size
+
+
+def test_models_are_ranked_by_their_medians(tmp_path):
+    runs = [("age", "done", -3.0), ("dcgan", "done", -2.0), ("alphagan", "done", -2.0), ("wgan_gp", "diverged", None)]
+    tables, found, _ = compared(write_study(tmp_path / "ranked", runs))
+    rows = list(summarize(tables, found["critic"]).itertuples())
+    assert [row.model for row in best_model(rows, MEASURES["critic"], 0.0)] == ["alphagan", "dcgan", "age"]
+    assert [row.model for row in best_model(rows, MEASURES["mode_kl"], 0.0)] == ["age", "alphagan", "dcgan"]
+    assert [row.model for row in best_model(rows, MEASURES["sample_diversity"], -2.9)] == ["age", "alphagan", "dcgan"]
+
+
+def test_the_papers_table_says_what_is_missing_and_never_0(study):
+    tables, found, _ = compared(study)
+    printed = paper_table(summarize(tables, found["critic"])).set_index("model")
+    assert printed.index.tolist() == ["DCGAN", "AGE"]
+    assert printed.loc["AGE"].to_dict() == {
+        "metric": MEASURES["critic"].title,
+        "better": "higher",
+        "runs": "2 of 5",
+        "diverged": 1,
+        "failed": 1,
+        "lower quartile": "–",
+        "median": "–",
+        "upper quartile": "-1.75",
+        "best": "-1",
+        "best, measured again": "–",
+    }
+    assert "setting" not in printed
+
+
+def test_the_papers_table_names_the_setting_where_there_are_several(tmp_path):
+    one = write_study(tmp_path / "one", [("dcgan", "done", -1.0)])
+    other = write_runs(tmp_path / "other", [PretendedRun("dcgan", rows=[at_end("critic", -2)], name="b")], dataset="cifar10")
+    tables, found, _ = compared(one, other)
+    assert paper_table(summarize(tables, found["critic"])).setting.tolist() == ["colormnist-mini", "cifar10"]
+
+
+def cells(line):
+    """Of a row of a pipe table, as a reader of Markdown takes it."""
+    return [re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", cell.strip()) for cell in re.split(r"(?<!\\)(?:\\\\)*\|", line)[1:-1]]
+
+
+def test_markdown_keeps_names_and_rows_whole():
+    table = pd.DataFrame({"model": [HOSTILE, "DCGAN"], "a|b": [1, "–"]})
+    lines = as_markdown(table).splitlines()
+    assert [cells(line) for line in lines] == [["model", "a|b"], ["---", "---"], [HOSTILE, "1"], ["DCGAN", "–"]]
+    assert not re.search(r"(?<!\\)[<>*_`\[\]]", lines[2])
+
+
+def test_latex_keeps_names_and_rows_whole():
+    table = pd.DataFrame({"model": [HOSTILE], "100 %_": ["–"]})
+    text = as_latex(table)
+    body = text.split(r"\midrule")[1].split(r"\bottomrule")[0].strip()
+    assert text.count(r"\begin{tabular}{ll}") == text.count(r"\end{tabular}") == text.count(r"\toprule") == 1
+    assert r"100 \%\_" in text
+    assert len(re.findall(r"(?<!\\)&", body)) == 1
+    assert not re.search(r"(?<!\\)[%$#_]", body)
+    plain = (
+        body.replace(r"\textasciitilde", "")
+        .replace(r"\textasciicircum", "")
+        .replace(r"\textbackslash", "")
+        .replace(r"\space", "")
+    )
+    assert "~" not in plain
+    assert "^" not in plain.replace(r"\^", "")
+    assert re.sub(r"\\[{}]", "", plain).count("{") == re.sub(r"\\[{}]", "", plain).count("}")
+    assert body.endswith(r"\\")
+
+
+def test_a_random_stream_is_a_function_of_what_it_is_for():
+    assert source("median", "α", "b").integers(2**60) == source("median", "α", "b").integers(2**60)
+    assert len({source(*purpose).integers(2**60) for purpose in (("a", "b"), ("a", "c"), ("ab",), ("b", "a"))}) == 4
