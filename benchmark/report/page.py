@@ -26,6 +26,8 @@ PAGE_LIMIT = 18_000_000
 """Bytes of a page. Details of runs are left out where it would be larger."""
 PIXEL_ART = 400
 """Pictures that are narrower than this are enlarged without smoothing."""
+LONG_TABLE = 15
+"""Rows of a table from which on it is folded away."""
 LONG_NOTES = 400
 """Characters of small print from which on it is folded away."""
 MISSING = "–"
@@ -95,6 +97,7 @@ def _bundles() -> dict[str, markupsafe.Markup]:
         "vega": vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"),
         "datatables": module,
         "script": _asset("report.js"),
+        "licences": _asset("licences.txt"),
     }
     styles = {"datatables_style": (tables / "dt_bundle.css").read_text(encoding="utf-8"), "style": _asset("report.css")}
     # In an HTML file these end a script, or hide its end; they can only stand in strings and regular expressions.
@@ -207,7 +210,13 @@ def _section(section: Section, number: int, report: Report) -> dict[str, Any]:
         "plots": plots,
         "gallery": len(plots) > 2 and not any(plot.chart for plot in section.plots),
         "tables": [
-            {"table": table, "numeric": _numeric(table.rows, len(table.columns)), "keys": keys} for table in section.tables
+            {
+                "table": table,
+                "numeric": _numeric(table.rows, len(table.columns)),
+                "keys": keys,
+                "long": len(table.rows) >= LONG_TABLE,
+            }
+            for table in section.tables
         ],
         "folded": sum(map(len, section.notes)) > LONG_NOTES,
     }

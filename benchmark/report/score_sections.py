@@ -31,19 +31,18 @@ HOW_TO_READ = (
 )
 COLUMNS = {
     "model": "model",
-    "n": "runs with a value",
-    "runs": "runs",
+    "with_a_value": "runs with a value",
     "diverged": "diverged",
     "failed": "failed",
     "best": "best",
     "best_again": "best, measured again",
     "quartile_1": "lower quartile",
     "median": "median",
+    "interval": "95 % of the median",
     "quartile_3": "upper quartile",
     "iqr": "IQR",
-    "interval": "95 % of the median",
     "measurement_error": "± of one run",
-    "median_before_training": "median before training",
+    "median_before_training": "before training",
 }
 """Columns of the summary to those of the page."""
 
@@ -54,6 +53,7 @@ def score_sections(
     """A section a metric. A figure holds the settings side by side; values of other protocols have figures of their own."""
     for metric, those in found.items():
         plots, notes = [], []
+        reading = HOW_TO_READ if metric == next(iter(found)) else "Boxes, dots, circles and lines as above."
         for number, some in enumerate(_by_figure(those)):
             levels = noise_levels(tables, some) if metric == "sample_diversity" else {}
             name = metric + (f"_{number + 1}" if number else "")
@@ -63,7 +63,7 @@ def score_sections(
                     name,
                     figures.box_plots(some, levels),
                     " ".join(_prefixed(one, some, sentence(mine, one.measure)) for one, mine in zip(some, rows, strict=True)),
-                    f"{HOW_TO_READ} {MEASURES[metric].direction.capitalize()}. {MEASURES[metric].caution}".strip(),
+                    f"{reading} {MEASURES[metric].direction.capitalize()}. {MEASURES[metric].caution}".strip(),
                     PAPER.get(metric, ""),
                     Chart(
                         [_panel(one, levels.get(one.setting, {})) for one in some],
@@ -110,9 +110,10 @@ def _rows(summary: pd.DataFrame, some: Comparison) -> pd.DataFrame:
 def _table(rows: pd.DataFrame, some: Comparison, those: Sequence[Comparison]) -> Table:
     shown = missing_as_none(rows)
     shown["interval"] = [
-        None if low is None or high is None else f"{low:.4g} to {high:.4g}"
+        None if low is None or high is None else f"{low:.4g} to {high:.4g}".replace(" ", "\u00a0")
         for low, high in zip(shown.median_low, shown.median_high, strict=True)
     ]
+    shown["with_a_value"] = [f"{n}\u00a0of\u00a0{runs}" for n, runs in zip(shown.n, shown.runs, strict=True)]
     shown["model"] = [title(model) for model in shown.model]
     note = (
         "± of one run: half of the 95 % interval of a single value over redrawing its samples, the median over runs. Not "

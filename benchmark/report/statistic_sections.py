@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -253,7 +254,7 @@ def _hyperparameters(those: Sequence[Comparison], table: pd.DataFrame, folder: F
             number = len(plots)
             plots.append(
                 folder.plot(
-                    f"hyperparameters_{number + 1}_{model.rpartition('.')[2].lower()}",
+                    f"hyperparameters_{number + 1}_{re.sub(r'[^a-z0-9_]+', '-', model.rpartition('.')[2].lower())}",
                     statistic_figures.hyperparameters(some, model, rows),
                     _which_matters(rows, title(model)),
                     f"Dots are runs{f' in {some.setting}' if table.setting.nunique() > 1 else ''}, bars medians. The "

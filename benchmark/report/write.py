@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import filelock
 import pandas as pd
+from PIL import Image
 from tqdm import tqdm
 
 from benchmark.measures import MEASURES
@@ -14,6 +16,7 @@ from benchmark.records import write_atomically
 from benchmark.report import page, score_sections, statistic_sections
 from benchmark.report.content import Report, RunDetails, RunEntry, RunValue, Section, Table
 from benchmark.report.figure_folder import FigureFolder
+from benchmark.report.galleries import DAMAGED
 from benchmark.report.picture_sections import picture_sections
 from benchmark.report.ranking import BEST
 from benchmark.report.style import REFERENCES, in_order, title
@@ -181,6 +184,17 @@ def _shown_first(tables: Tables, main: Mapping[str, Sequence[Comparison]]) -> li
     return list(dict.fromkeys([*bests, *tables.runs.run]))
 
 
+def _picture(path: Path) -> bytes:
+    """What a picture's file holds; nothing where there is none or a damaged one, which must not cost the page."""
+    try:
+        content = path.read_bytes()
+        with Image.open(io.BytesIO(content)) as picture:
+            picture.load()
+    except DAMAGED:
+        return b""
+    return content
+
+
 class _Details(Mapping[str, RunDetails]):
     """Curves and pictures of runs, read when they are asked for."""
 
@@ -195,8 +209,8 @@ class _Details(Mapping[str, RunDetails]):
         if run in self.rows:
             for row in self.rows[run].itertuples():
                 curves.setdefault(row.metric, []).append((row.iteration, row.value))
-        paths = {kind: self.folders[run] / f"{kind}.png" for kind in ("samples", "reconstructions")}
-        return RunDetails(curves, {kind: path.read_bytes() for kind, path in paths.items() if path.exists()})
+        pictures = {kind: _picture(self.folders[run] / f"{kind}.png") for kind in ("samples", "reconstructions")}
+        return RunDetails(curves, {kind: picture for kind, picture in pictures.items() if picture})
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.order)

@@ -142,8 +142,8 @@ def test_a_model_that_raises_diverges_or_dies_is_a_result_and_the_others_are_don
     assert "a bug in <the> model" in (folders["Raises"] / "error.txt").read_text()
     assert "is nan by iteration 10" in status["Diverges"]["reason"]
     assert "exit code 9" in status["Dies"]["reason"]
-    page = make_report(tmp_path / "tiny").read_text()
-    assert "a bug in &lt;the&gt; model" in page
+    page = make_report([tmp_path / "tiny"], tmp_path / "tiny" / "report").read_text()
+    assert "a bug in \\u003cthe\\u003e model" in page
     assert do(study, tmp_path, retries=0).found == 4  # the failed ones were tried again, the diverged one was not
 
 
@@ -183,7 +183,14 @@ def test_a_finished_study_is_measured_by_another_protocol_without_training(copie
     assert not measure(folder, how).worked
     again = study.measured_by(how)
     assert do(again, results).found == 4  # what evaluate did, run does not do again
-    assert len(pd.read_csv(make_report(folder).parent / "summary.csv").query("metric == 'critic'").protocol.unique()) == 2
+    assert (
+        len(
+            pd.read_csv(make_report([folder], folder / "report").parent / "summary.csv")
+            .query("metric == 'critic'")
+            .protocol.unique()
+        )
+        == 2
+    )
 
 
 def test_values_measured_later_are_those_that_a_study_measured_so_would_have(copied, tmp_path):
