@@ -65,6 +65,15 @@ def test_what_a_run_scores_again_is_of_the_best_run(tmp_path):
     assert (row.best, row.best_run, row.best_again, row.n) == (-1, "run-0", -4, 3)
 
 
+def test_the_median_before_training_is_of_the_same_protocol(tmp_path):
+    rows = [
+        at_end("critic", -1),
+        *(at_end("critic", value, {"steps": steps}, 0) for value, steps in ((-9, 100), (-50, 7), (-60, 8))),
+    ]
+    row = summary_of(write_runs(tmp_path / "start", [PretendedRun("dcgan", rows=rows)])).loc["dcgan"]
+    assert row.median_before_training == -9
+
+
 def test_of_equally_good_runs_the_first_is_the_best(tmp_path):
     row = summary_of(write_study(tmp_path / "equal", [("dcgan", "done", -1.0)] * 3)).loc["dcgan"]
     assert (row.best_run, row.iqr, row.median_low, row.median_high) == ("run-0", 0, *[pytest.approx(np.nan, nan_ok=True)] * 2)
