@@ -13,9 +13,9 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from benchmark.report.comparison import Comparison
 from benchmark.report.ranking import BEST
 from benchmark.report.style import REFERENCES, STYLE, TITLES, colours, in_order, panels, title
-from benchmark.report.tables import Comparison
 
 MANY = 2_000
 """Points above which a panel's dots are drawn as a bitmap, also in an SVG."""
@@ -109,7 +109,7 @@ def _reference_lines(axes: Axes, some: Comparison, levels: Mapping[str, float]) 
 
 def lines_of(some: Comparison, levels: Mapping[str, float]) -> list[tuple[str, float]]:
     """What a comparison is held against, by label: the sanity rows that were measured, and further levels."""
-    references = [(TITLES[name], float(some.of(name).value.median())) for name in REFERENCES]
+    references = [(TITLES[name], float(some.of_reference(name).median())) for name in REFERENCES]
     return [(label, level) for label, level in [*references, *levels.items()] if not math.isnan(level)]
 
 
@@ -194,10 +194,12 @@ def scatter(x: Sequence[Comparison], y: Sequence[Comparison]) -> Figure:
 
 
 def paired(x: Comparison, y: Comparison) -> pd.DataFrame:
-    """Runs that have a value by both metrics: run, model, configuration, x, y."""
-    right = y.measured[["run", "value"]].rename(columns={"value": "y"})
-    left = x.measured[["run", "model", "configuration", "value"]].rename(columns={"value": "x"})
-    return left.merge(right, on="run")
+    """Runs that have a value by both metrics: run, model, configuration, x, y, and their costs x_cost, y_cost."""
+    left, right = (
+        some.measured[["run", "model", "configuration", "value", "cost"]].rename(columns={"value": name, "cost": f"{name}_cost"})
+        for name, some in (("x", x), ("y", y))
+    )
+    return left.merge(right[["run", "y", "y_cost"]], on="run")
 
 
 def _legend_outside(axes: Axes) -> None:

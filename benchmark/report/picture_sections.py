@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import pandas as pd
 
 from benchmark.report import galleries
+from benchmark.report.comparison import Comparison
 from benchmark.report.content import Plot, Section
 from benchmark.report.figure_folder import FigureFolder
 from benchmark.report.galleries import Gallery, Shown
 from benchmark.report.style import in_order, title
-from benchmark.report.tables import Comparison, Tables
+from benchmark.report.tables import Tables
 
 ABLATION = ("alphagan", "alphagan_kl")
 PAPER_SAMPLES = {"colormnist": "Figure 3", "colormnist-mini": "Figure 3", "celeba": "Figures 4 and 7", "cifar10": "Figure 6"}
@@ -124,9 +125,9 @@ def _best_overall(main: Mapping[str, Sequence[Comparison]], setting: str) -> dic
         for some in those:
             if some.setting != setting or some.measure.metric.startswith(("reconstruction", "code")):
                 continue
-            bests = pd.concat([some.best(model, 1) for model in some.models]) if some.models else some.values[:0]
-            if len(bests):
-                found[some.measure.title] = some.ranked(bests).iloc[0]
+            best = some.ranked(some.counted)[:2]
+            if len(best) and best.cost.nunique() == len(best):  # of equals none is the best
+                found[some.measure.title] = best.iloc[0]
     return found
 
 
@@ -147,6 +148,6 @@ def _reconstruction_sentence(main: Mapping[str, Sequence[Comparison]], setting: 
     those = [some for some in main.get("reconstruction_l1", []) if some.setting == setting]
     if not those or not those[0].models:
         return f"Reconstructions of each autoencoding model's best run by the critic{where}."
-    medians = {model: those[0].of(model).value.median() for model in those[0].models}
-    words = ", ".join(f"{title(model)} {value:.3g}" for model, value in sorted(medians.items(), key=lambda item: item[1]))
+    medians = {model: those[0].quartiles(model)[1] for model in those[0].models}
+    words = ", ".join(f"{title(model)} {'none' if value is None else f'{value:.3g}'}" for model, value in medians.items())
     return f"Median absolute error over each model's runs, of a range of 2{where}: {words}."

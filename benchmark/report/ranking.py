@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmark.measures import Measure
+from benchmark.report.statistics import QUARTILES, quantiles
 
 BEST = 10
 """How many of the best runs are marked by black circles (Rosca et al. 2017, figure 2)."""
@@ -29,7 +30,7 @@ def costs(values: np.ndarray, measure: Measure, reference: float) -> np.ndarray:
 
 def value_of(cost: float, measure: Measure) -> float:
     """The value of a cost; of a `match` metric the distance to the reference, for there are two such values."""
-    return -cost if measure.goal == "maximize" else cost
+    return -cost + 0.0 if measure.goal == "maximize" else cost  # no negative zero
 
 
 def scale_of(measure: Measure) -> str:
@@ -42,26 +43,18 @@ def best_first(values: np.ndarray, measure: Measure, reference: float) -> np.nda
     return np.argsort(costs(values, measure, reference), kind="stable")
 
 
-def ranked_quartiles(
-    values: np.ndarray, without: int, measure: Measure, reference: float
-) -> tuple[float | None, float | None, float | None]:
-    """Lower quartile, median and upper quartile of a sweep in which `without` runs have no value and rank worst.
+def quartiles(cost: np.ndarray, measure: Measure) -> tuple[float | None, float | None, float | None]:
+    """Lower quartile, median and upper quartile of the runs with these costs (n,), in the metric's unit.
 
-    Interpolated linearly between neighbours in rank, as numpy does; None where a neighbour is a run without a value, or where
-    there is nothing to match.
+    Of a metric to match, of the distances to the reference: values on both sides of it would average to perfection. Interpolated
+    linearly between neighbours in rank, as numpy does; None where a neighbour is a run without a value.
     """
-    if measure.goal == "match" and np.isnan(reference):
+    if not len(cost):
         return None, None, None
-    ordered = [float(values[position]) for position in best_first(values, measure, reference)]
-    ranked: list[float | None] = [*ordered, *[None] * without]
-    if not ranked:
-        return None, None, None
-    quartiles = []
-    for share in (0.25, 0.5, 0.75):
-        position = share * (len(ranked) - 1)
-        low, part = int(position), position % 1
-        a, b = ranked[low], ranked[min(low + 1, len(ranked) - 1)]
-        quartiles.append(a if part == 0 or a is None else None if b is None else a + (b - a) * part)
-    if measure.goal == "maximize":  # rank 1 is the largest value
-        quartiles.reverse()
-    return quartiles[0], quartiles[1], quartiles[2]
+    found = [value_of(float(one), measure) for one in quantiles(cost, QUARTILES)]
+    first, middle, third = sorted(found)
+    return _or_none(first), _or_none(middle), _or_none(third)
+
+
+def _or_none(value: float) -> float | None:
+    return value if np.isfinite(value) else None

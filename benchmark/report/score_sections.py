@@ -10,13 +10,14 @@ import pandas as pd
 
 from benchmark.measures import MEASURES, Measure
 from benchmark.report import figures
+from benchmark.report.comparison import Comparison
 from benchmark.report.content import Box, Chart, Line, Panel, Plot, Point, Section, Table
 from benchmark.report.figure_folder import FigureFolder
 from benchmark.report.ranking import BEST
 from benchmark.report.statistics import rank_correlation
 from benchmark.report.style import REFERENCES, title
-from benchmark.report.summary import best_model, missing_as_none
-from benchmark.report.tables import Comparison, Tables
+from benchmark.report.summary import by_median, missing_as_none
+from benchmark.report.tables import Tables
 
 PAPER = {
     "critic": "Figure 2 of the paper, with a critic that is trained after the run",
@@ -29,11 +30,13 @@ HOW_TO_READ = (
     "Boxes show quartiles of the runs that have a value; where some have none (“n = 3 of 4”) they rank worst in the table's "
     "quartiles, and the table is what counts. Dots are single runs, black circles the ten best, dashed lines the sanity rows."
 )
+REFERENCE_WORDS = {"real": "real images score", "noise": "noise scores"}
 COLUMNS = {
     "model": "model",
     "with_a_value": "runs with a value",
     "diverged": "diverged",
     "failed": "failed",
+    "not_measured": "not measured",
     "best": "best",
     "best_again": "best, measured again",
     "quartile_1": "lower quartile",
@@ -120,11 +123,14 @@ def _table(rows: pd.DataFrame, some: Comparison, those: Sequence[Comparison]) ->
         "the spread "
         "of seeds or of the sweep. 95 % of the median: over drawing other configurations (bootstrap over configurations, "
         "each with "
-        "its seeds). Best, measured again: the run that the first evaluation ranks best, by a second one on other samples and by "
-        "another critic; the best of many is partly luck, and this is what is left of it."
+        "its seeds); too narrow where there are fewer than about 15. Best, measured again: the run that the first "
+        "evaluation ranks "
+        "best, by a second one on other samples and by another critic; the best of many is partly luck, and this is what "
+        "is left. "
+        "Not measured: finished runs without a value by this protocol; they are missing, and count neither as good nor as bad."
     )
     if some.measure.goal == "match":
-        note += " Quartiles are of the runs in the order of their nearness to real images, the nearest quarter first."
+        note += " Quartiles, IQR and the interval are of the runs' distances to real images; the best are values."
     heading = f"{some.setting}, protocol {some.protocol_id}. " if len(those) > 1 else ""
     return Table(list(COLUMNS.values()), shown[list(COLUMNS)].to_numpy().tolist(), heading + note)
 
@@ -134,7 +140,7 @@ def _panel(some: Comparison, levels: Mapping[str, float]) -> Panel:
     return Panel(
         some.setting,
         [Point(run, value) for run, value in zip(measured.run, measured.value, strict=True)],
-        [_box(some, model) for model in some.models if len(some.of(model).value.dropna())],
+        [_box(some, model) for model in some.models if some.of(model).value.notna().any()],
         [run for model in some.models for run in some.best(model, BEST).run],
         [Line(label, level) for label, level in figures.lines_of(some, levels)],
     )
@@ -168,37 +174,63 @@ def noise_levels(tables: Tables, those: Sequence[Comparison]) -> dict[str, dict[
 
 def sentence(rows: pd.DataFrame, measure: Measure) -> str:
     """What a box plot shows, in words, from its rows of the summary."""
-    reference = rows.loc[rows.model == "real", "median"].median()
-    ours = rows[~rows.model.isin(list(REFERENCES))]
-    if measure.goal == "match" and np.isnan(reference):
+    if measure.goal == "match" and "real" not in set(rows.model):
         return "No ranking: the nearest to real images is best here, and they have no value."
-    ordered = best_model(list(ours.itertuples()), measure, reference)
-    if not ordered:
+    ours = by_median(rows, measure)
+    ranked, unranked = ours[ours["median"].notna()], ours[ours["median"].isna()]
+    if ranked.empty:
         return "No model has a median here: too few runs came to their end."
-    best, last = ordered[0], ordered[-1]
-    text = (
-        f"By the median over its configurations {title(best.model)} is best here ({best.median:.3g}) and "
-        f"{title(last.model)} is last ({last.median:.3g})"
+    references = {name: values.iloc[0] for name, values in rows[rows.model.isin(list(REFERENCES))].groupby("model").best}
+    text = "; ".join(
+        [
+            _order(ranked, measure, complete=unranked.empty),
+            *(f"{words} {references[name]:.3g}" for name, words in REFERENCE_WORDS.items() if name in references),
+            *(
+                f"{title(row.model)} has no median: {row.without_value} of its {row.n + row.without_value} runs have no value"
+                for row in unranked.itertuples()
+            ),
+        ]
     )
-    if len(ordered) == 1:
-        text = f"The median over the configurations of {title(best.model)} is {best.median:.3g}"
-    elif best.median == last.median:
-        text = f"By the median over its configurations every model scores {best.median:.3g}"
-    for name, words in (("real", "real images score"), ("noise", "noise scores")):
-        value = rows.loc[rows.model == name, "median"].dropna()
-        if len(value):
-            text += f"; {words} {value.iloc[0]:.3g}"
-    for row in ours[ours["median"].isna()].itertuples():
-        text += f"; {title(row.model)} has no median: {row.without_value} of its {row.without_value + row.n} runs have no value"
-    fewest, most = min(row.n for row in ordered), max(row.n for row in ordered)
-    runs = f"{fewest}" if fewest == most else f"{fewest} to {most}"
-    seeds = max(row.runs / max(row.configurations, 1) for row in ordered)
-    kind = (
-        "a sweep over hyperparameters, not repeated seeds"
-        if seeds <= 1
-        else "a sweep over hyperparameters, each repeated with other seeds"
+    return f"{text}. {_what_a_box_is(ranked)}"
+
+
+def _order(ranked: pd.DataFrame, measure: Measure, complete: bool) -> str:
+    """Which models are best and last by their medians, and whether the intervals tell the first two apart."""
+    what = "median distance to real images" if measure.goal == "match" else "median"
+    first, last = ranked.iloc[0], ranked.iloc[-1]
+    if len(ranked) == 1:
+        return f"The {what} of the runs of {title(first.model)} is {first['median']:.3g}"
+    if first["median"] == last["median"]:
+        return f"By the {what} of their runs {_and(ranked.model)} are equal ({first['median']:.3g})"
+    bests, lasts = (ranked.loc[ranked["median"] == end["median"], "model"] for end in (first, last))
+    text = f"By the {what} of its runs {_and(bests)} {'is' if len(bests) == 1 else 'are'} best here ({first['median']:.3g}"
+    second = ranked.iloc[1]
+    overlap = len(bests) == 1 and max(first.median_low, second.median_low) <= min(first.median_high, second.median_high)
+    text += f", with an interval that overlaps that of {title(second.model)})" if overlap else ")"
+    if complete:
+        text += f" and {_and(lasts)} {'is' if len(lasts) == 1 else 'are'} last ({last['median']:.3g})"
+    return text
+
+
+def _and(models: Sequence[str]) -> str:
+    *others, final = [title(model) for model in models]
+    return f"{', '.join(others)} and {final}" if others else final
+
+
+def _what_a_box_is(ranked: pd.DataFrame) -> str:
+    """A sweep over hyperparameters, repeated seeds, or both: never the one taken for the other."""
+    fewest, most = int(ranked.n.min()), int(ranked.n.max())
+    runs = f"Each box holds {fewest if fewest == most else f'{fewest} to {most}'} run{'s' * (most > 1)}"
+    if most == 1:
+        return f"{runs}."
+    if ranked.configurations.max() == 1:
+        return f"{runs}: repeated seeds of one configuration, not a sweep over hyperparameters."
+    if ranked.seeds.max() == 1:
+        return f"{runs}: a sweep over hyperparameters, not repeated seeds."
+    return (
+        f"{runs}: a sweep over up to {int(ranked.configurations.max())} configurations, with up to "
+        f"{int(ranked.seeds.max())} seeds of each."
     )
-    return f"{text}. Each box holds {runs} run{'s' * (most > 1)}: {kind}."
 
 
 def scatter_section(main: Mapping[str, Sequence[Comparison]], folder: FigureFolder) -> Iterator[Section]:
@@ -215,12 +247,13 @@ def scatter_section(main: Mapping[str, Sequence[Comparison]], folder: FigureFold
     for x, y in pairs:
         both = figures.paired(x, y)
         panels.append(Panel(x.setting, [Point(row.run, row.y, row.x) for row in both.itertuples()]))
-        correlation = rank_correlation(both.x.to_numpy(), both.y.to_numpy()) if len(both) > 2 else float("nan")
+        correlation = rank_correlation(both.x_cost, both.y_cost) if len(both) > 2 else float("nan")
         if np.isnan(correlation):
             words.append(f"{x.setting}: too few runs to tell how diversity and critic go together.")
         else:
             words.append(
-                f"{x.setting}: over {len(both)} runs of all models diversity and critic have a rank correlation of "
+                f"{x.setting}: over {len(both)} runs of all models nearness to the diversity of real images and the "
+                f"critic have a rank correlation of "
                 f"{correlation:.2f}; "
                 f"the paper found them “highly but not perfectly” correlated on CelebA."
             )
@@ -305,31 +338,37 @@ SPLITS = ["critic_curve/validation", "critic_curve/test"]
 
 def _curves(tables: Tables, folder: FigureFolder) -> list[Plot]:
     about = tables.runs.loc[tables.runs.status == "done", ["run", "setting"]]
-    points = tables.records[tables.records.metric.str.startswith("critic_curve/") & tables.records.value.notna()].merge(
-        about, on="run"
+    points = tables.records[tables.records.metric.str.startswith("critic_curve/") & tables.records.value.notna()]
+    points = points.merge(about, on="run")
+    return [
+        folder.plot(
+            "critic_curves" + (f"_{number + 1}" if number else ""),
+            figures.critic_curves(mine),
+            " ".join(_gap(setting, rows, mine.setting.nunique() > 1) for setting, rows in mine.groupby("setting", sort=False)),
+            "The critic that is trained beside each run from half way on, on the validation images that it is trained on and on "
+            "test images; medians over the runs of a model. Validation images scored higher than test images would mean that the "
+            "critic remembers them: its line on validation images would lie below the other. Points before the end of its "
+            "budget are "
+            "a learning curve, not scores.",
+            "Figure 13 of the paper",
+        )
+        for number, (_, mine) in enumerate(points.groupby("protocol_id", sort=False))
+    ]
+
+
+def _gap(setting: str, rows: pd.DataFrame, several: bool) -> str:
+    """How far the two lines of a run lie apart at the end, in words."""
+    last = rows[rows.iteration == rows.groupby("run").iteration.transform("max")]
+    ends = last.groupby(["run", "metric"]).value.mean().unstack()
+    ends = ends.reindex(columns=["critic_curve/validation", "critic_curve/test"]).dropna()
+    where = f"{setting}: " if several else ""
+    if ends.empty:
+        return f"{where}no run has both lines."
+    gap = ends["critic_curve/test"] - ends["critic_curve/validation"]  # how much higher it scores validation images
+    distance = ends["critic_curve/test"].abs().median()
+    return (
+        f"{where}at the last point the critic scores validation images {abs(gap.median()):.2g} "
+        f"{'higher' if gap.median() > 0 else 'lower'} "
+        f"than test images (median over {len(gap)} runs, {gap.min():.2g} to {gap.max():.2g}), where the distance is "
+        f"{distance:.3g}."
     )
-    plots = []
-    for number, (_, mine) in enumerate(points.groupby("protocol_id", sort=False)):
-        last = mine[mine.iteration == mine.groupby("run").iteration.transform("max")]
-        ends = last.groupby(["run", "metric"]).value.mean().unstack().reindex(columns=SPLITS)
-        gap, distance = (ends[SPLITS[0]] - ends[SPLITS[1]]).median(), ends[SPLITS[1]].abs().median()
-        words = (
-            "No run has a value on both splits at its last point."
-            if np.isnan(gap)
-            else f"At the last point the two lines of a run differ by {abs(gap):.2g} (median over runs), where the distance is "
-            f"{distance:.3g}."
-        )
-        plots.append(
-            folder.plot(
-                "critic_curves" + (f"_{number + 1}" if number else ""),
-                figures.critic_curves(mine),
-                words,
-                "The critic that is trained beside each run from half way on, on the validation images that it is trained "
-                "on and on "
-                "test images; medians over the runs of a model. A gap between the two lines of a model would mean that "
-                "the critic "
-                "remembers its images. Points before the end of its budget are a learning curve, not scores.",
-                "Figure 13 of the paper",
-            )
-        )
-    return plots

@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 
 from benchmark.measures import MEASURES
 from benchmark.report.analysis import swept
+from benchmark.report.comparison import Comparison
 from benchmark.report.figures import MANY, spread_out
 from benchmark.report.ranking import scale_of
 from benchmark.report.style import STYLE, colours, in_order, panels, title
-from benchmark.report.tables import Comparison
 
 COLUMNS = 3
 """Panels side by side, at most."""
@@ -193,13 +193,9 @@ def hyperparameters(some: Comparison, model: str, table: pd.DataFrame) -> Figure
     with mpl.rc_context(STYLE):
         figure, every = _grid(len(table), 2.3, 2.2)
         for row, axes in zip(table.itertuples(), every, strict=True):
-            _by_level(
-                axes, values[row.hyperparameter].iloc[: len(runs)].to_numpy(), runs.value.to_numpy(), colours([model])[model]
-            )
+            _by_level(axes, values[row.hyperparameter].to_numpy(), runs.value.to_numpy(), colours(some.models)[model])
             words = f"{row.hyperparameter.replace('_', ' ')}\n" + (
-                "a value for each configuration"
-                if np.isnan(row.share)
-                else f"{row.share:.0%} of the variance (chance {row.chance:.0%})"
+                "nothing can be told" if np.isnan(row.share) else f"{row.share:.0%} of the variance (chance {row.chance:.0%})"
             )
             axes.set(title=words, xlabel="", ylabel=some.measure.unit if axes in every[::COLUMNS] else "")
             axes.title.set_fontsize(7)
@@ -223,9 +219,13 @@ def _by_level(axes: Axes, levels: np.ndarray, values: np.ndarray, colour: tuple[
         if len(mine):
             axes.hlines(np.median(mine), position - 0.3, position + 0.3, color="black", linewidth=1)
     shown = range(0, len(found), -(-len(found) // LEVELS))
-    words = [f"{found[place]:g}" if numeric else textwrap.shorten(found[place], 12) for place in shown]
+    words = [f"{found[place]:g}" if numeric else _cut(found[place]) for place in shown]
     axes.set_xticks(shown, words, parse_math=False)
     axes.set_xlim(-0.6, len(found) - 0.4)
+
+
+def _cut(level: str) -> str:
+    return level if len(level) <= 14 else f"{level[:13]}…"
 
 
 def seeds(those: Sequence[Comparison]) -> Figure:
@@ -245,7 +245,7 @@ def seeds(those: Sequence[Comparison]) -> Figure:
                     positions[mine.configuration],
                     mine.value,
                     ".",
-                    color=colours([model])[model],
+                    color=colours(some.models)[model],
                     markersize=4,
                     label=title(model),
                     rasterized=many,

@@ -9,13 +9,17 @@ import numpy as np
 import pandas as pd
 
 from benchmark.measures import MEASURES
-from benchmark.report import analysis, statistic_figures
+from benchmark.report import analysis, ranking, statistic_figures
+from benchmark.report.comparison import Comparison
 from benchmark.report.content import Plot, Section, Table
 from benchmark.report.figure_folder import FigureFolder
 from benchmark.report.ranking import BEST
 from benchmark.report.style import title
 from benchmark.report.summary import missing_as_none
-from benchmark.report.tables import Comparison, Tables
+from benchmark.report.tables import Tables
+
+SURE = 0.05
+"""The p-value below which something is said to be more than chance."""
 
 
 def statistic_sections(
@@ -79,64 +83,78 @@ def _best_again(those: Sequence[Comparison]) -> Section | None:
     rows = []
     for some in those:
         for model in some.models:
-            best = some.best(model, BEST).dropna(subset="second")
-            if len(best):
-                scores = [
-                    score for pair in (best.iloc[0], best[["value", "second"]].mean()) for score in (pair.value, pair.second)
-                ]
-                rows.append([some.measure.title, some.setting, title(model), len(best), *scores, best.run.iloc[0]])
+            best = some.best(model, BEST)
+            again = best.dropna(subset="second")
+            if len(again):
+                first = best.iloc[0]
+                costs = [again.cost.mean(), ranking.costs(again.second.to_numpy(float), some.measure, some.reference).mean()]
+                means = [ranking.value_of(float(cost), some.measure) for cost in costs]
+                rows.append(
+                    [some.measure.title, some.setting, title(model), first.run, first.value, first.second, len(again), *means]
+                )
     if not rows:
         return None
-    columns = ["metric", "setting", "model", "runs", "the best", "measured again", "mean of these", "measured again", "best run"]
+    columns = [
+        "metric",
+        "setting",
+        "model",
+        "best run",
+        "its value",
+        "measured again",
+        "best runs",
+        "their mean",
+        "measured again",
+    ]
     text = (
         "The best of many runs are chosen by the evaluation that the figures show. A score that was chosen for being high "
         "is partly "
         "luck of that evaluation's samples and of its critic; so each run is measured a second time, on other samples and by a "
-        f"critic of another seed, and this is what the best run, and the best {BEST} of a model at most, score then."
+        f"critic of another seed, and this is what the best run, and the best {BEST} of a model at most, score then. Of a "
+        f"metric to "
+        "match, means are of distances to real images."
     )
-    return Section(
-        "best-again", "The best runs, chosen by one evaluation and reported by another", text, (), [Table(columns, rows)]
-    )
+    table = Table(columns, rows)
+    return Section("best-again", "The best runs, chosen by one evaluation and reported by another", text, (), [table])
 
 
 def _best_of_k(table: pd.DataFrame, folder: FigureFolder) -> Section | None:
     if table.empty:
         return None
-    words = []
-    for (metric, setting), rows in table.groupby(["metric", "setting"], sort=False):
-        goal = MEASURES[metric].goal
-        ends = [_winner(rows[rows.k == k], goal) for k in (1, _largest_common(rows))]
-        if ends[0] and ends[1]:
-            k = _largest_common(rows)
-            change = "also" if ends[0] == ends[1] else f"{title(ends[1])}"
-            words.append(
-                f"{_name(metric, setting, table)}: with one run {title(ends[0])} is expected to do best, with {k} {change}"
-                + (" it." if ends[0] == ends[1] else ".")
-            )
+    words = [
+        f"{_name(metric, setting, table)}: {_who_leads(rows, MEASURES[metric].goal)}"
+        for (metric, setting), rows in table.groupby(["metric", "setting"], sort=False)
+    ]
     plot = folder.plot(
         "best_of_k",
         statistic_figures.best_of_k(table),
-        " ".join(words) or "Too few runs have a value to tell what a larger budget buys.",
+        " ".join(words),
         "The expected best of k runs drawn without replacement from those that were made; k ends at their number. Bands: 95 % "
-        "bootstrap over configurations, each with its seeds; near the right end too narrow, for no draw is better than "
-        "the best seen. "
-        "A curve begins where k runs cannot all be without a value.",
+        "bootstrap over configurations, each with its seeds; near the right end too narrow, for no draw is better than the best "
+        "seen. A curve begins where k runs cannot all be without a value. Runs are chosen and scored by one evaluation "
+        "here, which "
+        "flatters the best of many a little: the section above says how much.",
     )
     return Section("best-of-k", "What a budget of k runs buys", "", [plot])
 
 
-def _largest_common(rows: pd.DataFrame) -> int:
-    """The largest k that stands on every model's curve."""
-    shared = set.intersection(*(set(mine.k) for _, mine in rows.groupby("model")))
-    return max(shared)
+def _who_leads(rows: pd.DataFrame, goal: str) -> str:
+    """Who is expected to do best with the smallest and with the largest budget that all models have a value of."""
+    if rows.model.nunique() == 1:
+        known = rows.dropna(subset="value")
+        return f"the best of {known.k.iloc[-1]} runs is {known.value.iloc[-1]:.3g}." if len(known) else "no run has a value."
+    by_budget = rows.pivot(index="k", columns="model", values="value").dropna()
+    if by_budget.empty:
+        return "no budget at which every model has an expected best."
+    k, most = int(by_budget.index[0]), int(by_budget.index[-1])
+    small, large = (_bests(by_budget.loc[budget], goal) for budget in (k, most))
+    start = f"with {k} run{'s' * (k > 1)} {small} {'are' if ' and ' in small else 'is'} expected to do best"
+    return f"{start}." if k == most else f"{start}, with {most} {'still' if small == large else large}."
 
 
-def _winner(rows: pd.DataFrame, goal: str) -> str:
-    known = rows.dropna(subset="value")
-    if known.empty:
-        return ""
-    values = known.set_index("model").value
-    return str(values.idxmax() if goal == "maximize" else values.idxmin())
+def _bests(values: pd.Series, goal: str) -> str:
+    """The models with the best value, by their titles."""
+    best = values.max() if goal == "maximize" else values.min()
+    return " and ".join(title(str(model)) for model in values.index[values == best])
 
 
 def _equal_budget(table: pd.DataFrame, folder: FigureFolder) -> Section | None:
@@ -144,23 +162,24 @@ def _equal_budget(table: pd.DataFrame, folder: FigureFolder) -> Section | None:
         return None
     words = []
     for (metric, setting), rows in table.groupby(["metric", "setting"], sort=False):
-        goal = MEASURES[metric].goal
-        by_median = _winner(rows.rename(columns={"median": "value"}), goal)
-        by_best = _winner(rows.rename(columns={"best": "value"}), goal)
-        if by_median and by_best:
+        budget = f"{_name(metric, setting, table)}, {rows.configurations.iloc[0]} configurations of each model"
+        budget += f" with {rows.seeds.iloc[0]} seeds each" if rows.seeds.iloc[0] > 1 else ""
+        lost = [title(model) for model in rows.model[rows["median"].isna() | rows.best.isna()]]
+        if lost:
+            words.append(f"{budget}: not ranked, for most draws of {' and '.join(lost)} hold too many runs without a value.")
+        else:
+            values, goal = rows.set_index("model"), MEASURES[metric].goal
             words.append(
-                f"{_name(metric, setting, table)}, {rows.configurations.iloc[0]} configurations of each model: "
-                f"{title(by_median)} has "
-                f"the best median and {title(by_best)} the best expected best."
+                f"{budget}: best by the median {_bests(values['median'], goal)}, by the best run {_bests(values.best, goal)}."
             )
     plot = folder.plot(
         "equal_budget",
         statistic_figures.equal_budget(table),
-        " ".join(words) or "Too few runs have a value.",
+        " ".join(words),
         "Sweeps of different size are not compared by their bests: more tries find better runs. Here each model has as many "
-        "configurations as the smallest sweep, drawn at random 1,000 times: boxes are the mean quartiles of the draws, "
-        "circles the "
-        "mean best with the range of 95 % of the draws.",
+        "configurations as the smallest sweep, and as many seeds of each, drawn at random 1,000 times: boxes are the "
+        "quartiles and "
+        "circles the best of a draw, medians over the draws, with the range of 95 % of the draws' bests.",
     )
     return Section("equal-budget", "At equal budget", "", [plot])
 
@@ -170,16 +189,7 @@ def _improvement(table: pd.DataFrame, folder: FigureFolder) -> Section | None:
         return None
     words = []
     for (metric, setting), rows in table.groupby(["metric", "setting"], sort=False):
-        sure = rows[rows.low > 0.5].sort_values("value", ascending=False, kind="stable")
-        if len(sure):
-            first = sure.iloc[0]
-            words.append(
-                f"{_name(metric, setting, table)}: {len(sure)} of {len(rows) // 2} pairs can be told apart (the interval "
-                f"excludes 50 %); "
-                f"the clearest is {title(first.model)} over {title(first.than)} ({first.value:.0%})."
-            )
-        else:
-            words.append(f"{_name(metric, setting, table)}: no pair of models can be told apart.")
+        words.append(f"{_name(metric, setting, table)}: {_told_apart(rows)}")
     plot = folder.plot(
         "probability_of_improvement",
         statistic_figures.improvement(table),
@@ -195,10 +205,25 @@ def _improvement(table: pd.DataFrame, folder: FigureFolder) -> Section | None:
         "low": "95 % from",
         "high": "to",
     }
+    columns |= {"p_holm": "p (Holm)"}
     first = np.arange(len(table)) % 2 == 0  # pairs stand below each other; of a tie neither is the better one
     kept = table[(table.value > 0.5) | (first & (table.value == 0.5))]  # the other half says the same
-    note = "95 %: bootstrap over the configurations of both models. Each pair stands once, from the side of the better one."
+    note = (
+        "95 %: bootstrap over the configurations of both models; where two sweeps do not overlap it is [1, 1] however small they "
+        "are, so go by p: Mann and Whitney's test of the configurations' mean ranks, exact for few, corrected for the number of "
+        "pairs. Each pair stands once, from the side of the better one."
+    )
     return Section("improvement", "Is one model better than another?", "", [plot], [_readable(kept, columns, note)])
+
+
+def _told_apart(rows: pd.DataFrame) -> str:
+    tested = rows[rows.p_holm.notna()]
+    if tested.empty:
+        return "a single configuration of a model says nothing about others, so no pair was tested."
+    sure = tested[(tested.p_holm < SURE) & (tested.value > 0.5)]
+    text = f"{len(sure)} of {len(tested) // 2} pairs of models can be told apart (p < {SURE:g} after Holm's correction)"
+    pairs = [f"{title(row.model)} over {title(row.than)} ({row.value:.0%})" for row in sure.itertuples()]
+    return text + (f": {', '.join(pairs)}." if pairs else ".")
 
 
 def _agreement(table: pd.DataFrame, folder: FigureFolder) -> Section | None:
@@ -227,7 +252,7 @@ def _agreement(table: pd.DataFrame, folder: FigureFolder) -> Section | None:
         " ".join(words) or "No two metrics have values of enough runs.",
         "Left: 1 is the same order of the runs, 0 no relation; costs are compared, so better by one and better by the other is "
         "positive whatever the metrics' directions. Right: the paper reports 15 % between its two Inception scores on CIFAR-10; "
-        "without any relation it would be 25 %.",
+        "without any relation it would be 25 % for an even number of runs without ties, else what the table says.",
     )
     columns = {"metric": "metric", "other": "and", "model": "runs of", "n": "runs", "spearman": "rank correlation"}
     columns |= {
@@ -268,9 +293,11 @@ def _hyperparameters(those: Sequence[Comparison], table: pd.DataFrame, folder: F
         return None
     columns = {"metric": "metric", "model": "model", "hyperparameter": "hyperparameter", "share": "variance explained"}
     columns |= {"chance": "by chance", "p_value": "p (Kruskal-Wallis)", "configurations": "configurations", "levels": "values"}
+    columns |= {"p_holm": "p (Holm)"}
     note = (
-        "The unit is the configuration, its seeds together. With many hyperparameters some p are small by chance: they "
-        "are not corrected."
+        "The unit is the configuration, its seeds together. The last p is corrected for the number of the model's "
+        "hyperparameters. "
+        "Lost runs rank worst, and are not drawn."
     )
     return Section("hyperparameters", "Which hyperparameter matters?", "", plots, [_readable(table, columns, note)])
 
@@ -278,14 +305,17 @@ def _hyperparameters(those: Sequence[Comparison], table: pd.DataFrame, folder: F
 def _which_matters(rows: pd.DataFrame, model: str) -> str:
     known = rows.dropna(subset="share")
     if known.empty:
-        return f"{model}: every configuration has values of its own, so nothing can be told about a single hyperparameter."
+        return (
+            f"{model}: nothing can be told about a single hyperparameter; too few configurations share a value, or all "
+            f"rank alike."
+        )
     first = known.loc[(known.share - known.chance).idxmax()]
     name = first.hyperparameter.replace("_", " ")
     text = (
-        f"{model}: most goes with the {name}, {first.share:.0%} of the variance of the ranks (chance "
-        f"{first.chance:.0%}, p = {first.p_value:.2g})"
+        f"{model}: most goes with the {name}, {first.share:.0%} of the variance of the ranks (chance {first.chance:.0%}, p = "
+        f"{first.p_holm:.2g} after Holm's correction)"
     )
-    return text + ("." if first.p_value < 0.05 else ", which chance may have made.")
+    return text + ("." if first.p_holm < SURE else ", which chance may have made.")
 
 
 def _seeds(those: Sequence[Comparison], table: pd.DataFrame, folder: FigureFolder) -> Section | None:
@@ -293,15 +323,12 @@ def _seeds(those: Sequence[Comparison], table: pd.DataFrame, folder: FigureFolde
         return None
     words = []
     for (metric, setting), rows in table.groupby(["metric", "setting"], sort=False):
-        most = rows.loc[rows.share_of_seeds.idxmax()] if rows.share_of_seeds.notna().any() else rows.iloc[0]
-        least = rows.loc[rows.share_of_seeds.idxmin()] if rows.share_of_seeds.notna().any() else rows.iloc[0]
-        if np.isnan(most.share_of_seeds):
-            continue
-        words.append(
-            f"{_name(metric, setting, table)}: seeds make {least.share_of_seeds:.0%} ({title(least.model)}) to "
-            f"{most.share_of_seeds:.0%} "
-            f"({title(most.model)}) of the variance between runs, the hyperparameters the rest."
-        )
+        known = rows.dropna(subset="share_of_seeds")
+        shares = [f"{title(row.model)} {row.share_of_seeds:.0%} [{row.low:.0%}, {row.high:.0%}]" for row in known.itertuples()]
+        if shares:
+            words.append(
+                f"{_name(metric, setting, table)}: the seeds' share of the variance between runs is {', '.join(shares)}."
+            )
     shown = [some for some in those if ((table.metric == some.measure.metric) & (table.setting == some.setting)).any()]
     plot = folder.plot(
         "seeds",
@@ -317,11 +344,16 @@ def _seeds(those: Sequence[Comparison], table: pd.DataFrame, folder: FigureFolde
     columns |= {
         "measurement_sd": "SD of measuring",
         "share_of_seeds": "share of seeds",
+        "low": "95 % from",
+        "high": "to",
         "configurations": "configurations",
         "runs": "runs",
     }
     note = (
-        "Variance components of one-way random effects, over configurations with at least two seeds that have a value. SD of "
+        "Variance components of one-way random effects, over configurations with at least two seeds that have a value; a "
+        "share of "
+        "100 % is where no spread of configurations beyond that of their seeds was found. Intervals of the share: F "
+        "distribution. SD of "
         "measuring: of one run's value over redrawing its samples, the median over runs; the SD of seeds contains it. For "
         "a metric to "
         "match, all are of distances to real images."

@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import chdtrc
+from scipy.special import chdtrc, fdtri
+from scipy.stats import mannwhitneyu
 
 QUARTILES = (0.25, 0.5, 0.75)
 ENDS = (0.025, 0.975)
@@ -272,6 +273,8 @@ class SeedNoise:
     """Standard deviation between configurations beyond what seeds make, in the metric's unit; 0 where there is none."""
     share_of_seeds: float
     """seed_sd² / (seed_sd² + sweep_sd²), in [0, 1]: 1 less the intraclass correlation; NaN where all costs are equal."""
+    interval: Interval
+    """Of that share, 95 %."""
     configurations: int
     """With at least two runs that have a value."""
     runs: int
@@ -283,7 +286,8 @@ def seed_noise(sweep: Sweep) -> SeedNoise | None:
 
     seed² = MS_within; sweep² = max(0, (MS_between - MS_within) / n₀) with n₀ = (N - Σ n_i² / N) / (g - 1) runs a configuration
     (Searle, Casella & McCulloch, Variance Components, 1992, section 3.6). Runs without a value are left out, so that
-    configurations that fail now and then look calmer than they are.
+    configurations that fail now and then look calmer than they are. The interval of the share is that of the F distribution
+    (Searle et al., section 3.6e; exact for normal costs and equal numbers of seeds).
 
     Returns:
         None where fewer than two configurations have two runs with a value.
@@ -301,7 +305,18 @@ def seed_noise(sweep: Sweep) -> SeedNoise | None:
     runs_each = (n - float(np.sum(sizes**2)) / n) / (groups - 1)
     beyond = max(0.0, (between - within) / runs_each)
     share = within / (within + beyond) if within + beyond > 0 else math.nan
-    return SeedNoise(math.sqrt(within), math.sqrt(beyond), share, groups, n)
+    interval = _share_interval(between, within, groups - 1, n - groups, runs_each)
+    return SeedNoise(math.sqrt(within), math.sqrt(beyond), share, interval, groups, n)
+
+
+def _share_interval(between: float, within: float, df_between: int, df_within: int, runs_each: float) -> Interval:
+    """The 95 % interval of the seeds' share of the variance, from two mean squares and their degrees of freedom."""
+    if within == 0:
+        return Interval(0.0, 0.0) if between > 0 else Interval(math.nan, math.nan)
+    low, high = (
+        min(1.0, runs_each / (between / within / float(fdtri(df_between, df_within, share)) + runs_each - 1)) for share in ENDS
+    )
+    return Interval(low, high)
 
 
 @dataclass(frozen=True)
@@ -341,7 +356,7 @@ class EqualBudget:
     median: float
     quartile_3: float
     best: float
-    """Like the quartiles, the mean over searches; inf as soon as one of them is."""
+    """Like the quartiles, the median over searches; inf where half of them have runs without a value there."""
     best_interval: Interval
     """95 % of the searches have a best within it."""
 
@@ -349,8 +364,9 @@ class EqualBudget:
 def at_equal_budget(sweep: Sweep, configurations: int, source: np.random.Generator, draws: int = 1000) -> EqualBudget:
     """The quartiles and the best of a search over fewer configurations, so that sweeps of different sizes compare.
 
-    Means over random subsets of the configurations, without replacement, each configuration with all its seeds. The
-    interval is the spread of the subsets' bests, and shrinks to nothing as the subsets come to be the whole sweep.
+    Medians over random subsets of the configurations, without replacement, each configuration with all its seeds: a mean would
+    be infinite for a single subset without values. The interval is the spread of the subsets' bests, and shrinks to nothing as
+    the subsets come to be the whole sweep.
 
     Args:
         sweep: the runs.
@@ -370,9 +386,38 @@ def at_equal_budget(sweep: Sweep, configurations: int, source: np.random.Generat
         sample = _resampled(sweep.costs, codes, source.permuted(chosen, axis=1))
         found.append(np.column_stack([sample.quantiles(np.array(QUARTILES)), sample.costs[sample.starts]]))
     subsets = np.concatenate(found)
+    quartile_1, median, quartile_3, best = (float(quantiles(column, [0.5])[0]) for column in subsets.T)
     low, high = quantiles(subsets[:, 3], ENDS)
-    quartile_1, median, quartile_3, best = (float(mean) for mean in subsets.mean(axis=0))
     return EqualBudget(quartile_1, median, quartile_3, best, Interval(float(low), float(high)))
+
+
+def difference(a: Sweep, b: Sweep) -> float:
+    """Mann & Whitney's two-sided p-value that the configurations of two sweeps do not differ; the unit is the configuration.
+
+    A configuration counts with the mean rank of its runs among all runs of both. Exact where a sweep has at most eight
+    configurations and none are tied, else normal with a correction for ties. Two against two configurations never give less than
+    a third.
+
+    Returns:
+        NaN where a sweep has a single configuration, which says nothing about others.
+    """
+    ranks = _ranks(np.concatenate([a.costs, b.costs]))
+    means = []
+    for sweep, mine in ((a, ranks[: len(a.costs)]), (b, ranks[len(a.costs) :])):
+        codes, clusters = _codes(sweep.configuration)
+        if clusters < 2:
+            return math.nan
+        means.append(np.bincount(codes, mine) / np.bincount(codes))
+    return float(mannwhitneyu(*means).pvalue)
+
+
+def holm(p_values: ArrayLike) -> np.ndarray:
+    """Holm's correction of p-values (n,) for the number of tests; NaN, a test that was not made, stays and does not count."""
+    p = np.asarray(p_values, dtype=np.float64)
+    found, made = np.full(len(p), np.nan), np.flatnonzero(~np.isnan(p))
+    order = made[np.argsort(p[made], kind="stable")]
+    found[order] = np.minimum(1, np.maximum.accumulate(p[order] * (len(made) - np.arange(len(made)))))
+    return found
 
 
 # Checks of what comes in

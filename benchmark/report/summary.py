@@ -4,17 +4,50 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from benchmark.measures import MEASURES, Measure
-from benchmark.report.ranking import costs, ranked_quartiles, value_of
+from benchmark.report import ranking
+from benchmark.report.comparison import Comparison
 from benchmark.report.statistics import quartile_intervals
 from benchmark.report.style import REFERENCES, title
-from benchmark.report.tables import LOST, Comparison, Tables
+from benchmark.report.tables import LOST, Tables
+
+COLUMNS = (
+    "study",
+    "dataset",
+    "setting",
+    "model",
+    "metric",
+    "goal",
+    "runs",
+    "done",
+    "diverged",
+    "failed",
+    "n",
+    "without_value",
+    "not_measured",
+    "configurations",
+    "seeds",
+    "best",
+    "best_run",
+    "best_again",
+    "quartiles_of",
+    "quartile_1",
+    "median",
+    "quartile_3",
+    "iqr",
+    "median_low",
+    "median_high",
+    "measurement_error",
+    "median_before_training",
+    "protocol",
+    "protocol_id",
+)
 
 
 def source(*purpose: str) -> np.random.Generator:
@@ -25,66 +58,81 @@ def source(*purpose: str) -> np.random.Generator:
 def summarize(tables: Tables, those: Iterable[Comparison]) -> pd.DataFrame:
     """Per comparison and model: how many runs, the best, the quartiles with an interval, and the median before training.
 
-    Runs that diverged or failed have no value and rank worst; a quartile among them is empty.
+    Runs that diverged or failed have no value and rank worst; a quartile among them is empty. Of a metric to match, quartiles are
+    of the distances to real images, as the column quartiles_of says; the best is a value.
     """
     start = tables.records[tables.records.iteration == 0]
-    return pd.DataFrame([row for some in those for row in _rows(tables, some, start)])
+    return pd.DataFrame([row for some in those for row in _rows(some, start)], columns=list(COLUMNS))
 
 
-def _rows(tables: Tables, some: Comparison, start: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def _rows(some: Comparison, start: pd.DataFrame) -> Iterator[dict[str, Any]]:
     before_training = start[(start.metric == some.measure.metric) & (start.protocol_id == some.protocol_id)]
-    here = tables.runs[tables.runs.setting == some.setting]
-    for model in [*[name for name in REFERENCES if name in set(some.values.model)], *some.models]:
-        mine = here[here.model == model]
-        values = some.of(model)
-        measured = values.value.dropna().to_numpy()
-        before = before_training.loc[before_training.run.isin(mine.run), "value"].dropna()
-        first, middle, third = ranked_quartiles(measured, some.without_value(model), some.measure, some.reference)
-        best = some.best(model, 1)
+    shared = {
+        "setting": some.setting,
+        "metric": some.measure.metric,
+        "goal": some.measure.goal,
+        "quartiles_of": "distances to real images" if some.measure.goal == "match" else "values",
+        "protocol": json.dumps(some.protocol, sort_keys=True),
+        "protocol_id": some.protocol_id,
+    }
+    for name in REFERENCES:
+        if len(values := some.of_reference(name)):
+            row = {"model": name, **_counts(some, name), "n": len(values), "best": values.iloc[0]}
+            quartiles = ranking.quartiles(ranking.costs(values.to_numpy(float), some.measure, some.reference), some.measure)
+            yield {**shared, **row, **_quartiles(quartiles)}
+    for model in some.models:
+        mine, best = some.of(model), some.best(model, 1)
+        runs = mine.groupby("configuration").size()
+        before = before_training.loc[before_training.model == model, "value"].dropna()
         low, high = _median_interval(some, model)
         yield {
-            "study": " + ".join(mine.study.unique()),
-            "dataset": mine.dataset.iloc[0],
-            "setting": some.setting,
+            **shared,
             "model": model,
-            "metric": some.measure.metric,
-            "goal": some.measure.goal,
-            "runs": len(mine),
-            **{status: int((mine.status == status).sum()) for status in ("done", *LOST)},
-            "n": len(measured),
+            **_counts(some, model),
+            "n": int(mine.value.notna().sum()),
             "without_value": some.without_value(model),
-            "configurations": mine.configuration.nunique(),
+            "not_measured": some.not_measured(model),
+            "configurations": len(runs),
+            "seeds": int(runs.max()),
             "best": best.value.iloc[0] if len(best) else None,
             "best_run": best.run.iloc[0] if len(best) else None,
             "best_again": best.second.iloc[0] if len(best) else None,
-            "quartile_1": first,
-            "median": middle,
-            "quartile_3": third,
-            "iqr": None if first is None or third is None else abs(third - first),
+            **_quartiles(some.quartiles(model)),
             "median_low": low,
             "median_high": high,
-            "measurement_error": ((values.high - values.low) / 2).median(),
+            "measurement_error": ((mine.high - mine.low) / 2).median(),
             "median_before_training": before.median() if len(before) else None,
-            "protocol": json.dumps(some.protocol, sort_keys=True),
-            "protocol_id": some.protocol_id,
         }
 
 
+def _counts(some: Comparison, model: str) -> dict[str, Any]:
+    """Of the study's runs of a model: how many there are, and how they ended."""
+    mine = some.runs[some.runs.model == model]
+    ends = {status: int((mine.status == status).sum()) for status in ("done", *LOST)}
+    return {"study": " + ".join(mine.study.unique()), "dataset": mine.dataset.iloc[0], "runs": len(mine), **ends}
+
+
+def _quartiles(quartiles: tuple[float | None, float | None, float | None]) -> dict[str, float | None]:
+    first, middle, third = quartiles
+    spread = None if first is None or third is None else third - first
+    return {"quartile_1": first, "median": middle, "quartile_3": third, "iqr": spread}
+
+
 def _median_interval(some: Comparison, model: str) -> tuple[float | None, float | None]:
-    """The 95 % interval of a median over drawing other configurations, in the metric's unit; None for an end without a value."""
-    if model in REFERENCES or some.measure.goal == "match":  # the median of a matched metric is a value, its cost a distance
+    """The 95 % interval of a median over drawing other configurations, in its unit; None for an end without a value."""
+    if not some.is_ranked:
         return None, None
-    interval = quartile_intervals(some.sweep(model), source("median", some.setting, some.protocol_id, model))[1]
-    ends = sorted(value_of(end, some.measure) for end in (interval.low, interval.high))
+    interval = quartile_intervals(some.sweep(model), source("median", some.measure.metric, some.protocol_id, model))[1]
+    ends = sorted(ranking.value_of(end, some.measure) for end in (interval.low, interval.high))
     low, high = (end if np.isfinite(end) else None for end in ends)
     return low, high
 
 
-def best_model(rows: Sequence[Any], measure: Measure, reference: float) -> list[Any]:
-    """Rows of a summary by their median, the best first; those without a median are left out."""
-    known = [row for row in rows if row.median is not None and not pd.isna(row.median)]
-    ranks = costs(np.array([row.median for row in known], float), measure, reference)
-    return [known[position] for position in np.argsort(ranks, kind="stable")]
+def by_median(rows: pd.DataFrame, measure: Measure) -> pd.DataFrame:
+    """The models' rows of a summary by their medians, the best first; those without a median come last."""
+    ours = rows[~rows.model.isin(list(REFERENCES))]
+    cost = -ours["median"] if measure.goal == "maximize" else ours["median"]
+    return ours.loc[cost.sort_values(kind="stable", na_position="last").index]
 
 
 def missing_as_none(rows: pd.DataFrame) -> pd.DataFrame:
@@ -93,21 +141,24 @@ def missing_as_none(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def paper_table(summary: pd.DataFrame) -> pd.DataFrame:
-    """What a paper prints: per metric and model the median with its quartiles, the best and how many runs were lost."""
+    """What a paper prints: per metric and model the median with its interval and quartiles, the best, and how many were lost."""
     ours = summary[~summary.model.isin(list(REFERENCES))]
-    several = ours.setting.nunique() > 1
+    of_protocols = ours.groupby(["setting", "metric"]).protocol_id.nunique()
     rows = [
         {
-            **({"setting": row.setting} if several else {}),
-            "metric": MEASURES[row.metric].title,
-            "better": {"maximize": "higher", "minimize": "lower", "match": "nearer to real"}[row.goal],
+            **({"setting": row.setting} if ours.setting.nunique() > 1 else {}),
+            "metric": MEASURES[row.metric].title + (", distance" if row.goal == "match" else ""),
+            **({"protocol": row.protocol_id} if (of_protocols > 1).any() else {}),
+            "better": "higher" if row.goal == "maximize" else "lower",
             "model": title(row.model),
             "runs": f"{row.n} of {row.runs}",
             "diverged": row.diverged,
             "failed": row.failed,
             "lower quartile": _number(row.quartile_1),
             "median": _number(row.median),
+            "95 %": f"{_number(row.median_low)} to {_number(row.median_high)}",
             "upper quartile": _number(row.quartile_3),
+            "IQR": _number(row.iqr),
             "best": _number(row.best),
             "best, measured again": _number(row.best_again),
         }
@@ -130,4 +181,5 @@ def as_markdown(table: pd.DataFrame) -> str:
 def as_latex(table: pd.DataFrame) -> str:
     """A booktabs table, escaped."""
     shown = table.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis="columns")
-    return str(shown.to_latex(hrules=True, column_format="l" * len(table.columns)))
+    text = str(shown.to_latex(hrules=True, column_format="l" * len(table.columns)))
+    return text.replace("α", r"$\alpha$").replace("−", "$-$").replace("–", "--")

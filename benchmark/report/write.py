@@ -14,6 +14,7 @@ from tqdm import tqdm
 from benchmark.measures import MEASURES
 from benchmark.records import write_atomically
 from benchmark.report import page, score_sections, statistic_sections
+from benchmark.report.comparison import Comparison, comparisons, main_comparisons, not_measured
 from benchmark.report.content import Report, RunDetails, RunEntry, RunValue, Section, Table
 from benchmark.report.figure_folder import FigureFolder
 from benchmark.report.galleries import DAMAGED
@@ -21,16 +22,7 @@ from benchmark.report.picture_sections import picture_sections
 from benchmark.report.ranking import BEST
 from benchmark.report.style import REFERENCES, in_order, title
 from benchmark.report.summary import as_latex, as_markdown, paper_table, summarize
-from benchmark.report.tables import (
-    Comparison,
-    Tables,
-    comparisons,
-    final_values,
-    main_comparisons,
-    not_measured,
-    read_tables,
-    unknown_metrics,
-)
+from benchmark.report.tables import Tables, final_values, read_tables, unknown_metrics
 
 STATUSES = ("done", "diverged", "failed", "running", "missing")
 CURVES = ("loss/", "critic_curve/")
@@ -84,10 +76,9 @@ def _write(tables: Tables, output: Path, bar: tqdm) -> Path:
 def _write_tables(tables: Tables, summary: pd.DataFrame, analyses: Mapping[str, pd.DataFrame], output: Path) -> None:
     for name, table in {"records": tables.records, "summary": summary, **analyses}.items():
         write_atomically(output / f"{name}.csv", table.to_csv(index=False))
-    if len(summary):
-        printed = paper_table(summary)
-        write_atomically(output / "summary.md", as_markdown(printed))
-        write_atomically(output / "summary.tex", as_latex(printed))
+    printed = paper_table(summary)
+    write_atomically(output / "summary.md", as_markdown(printed))
+    write_atomically(output / "summary.tex", as_latex(printed))
 
 
 def _sections(
@@ -127,10 +118,11 @@ def _ends(tables: Tables) -> Table:
                     [*([setting] if several else []), title(model), mine.configuration.nunique(), mine.seed.nunique(), *counts]
                 )
     note = (
-        "Diverged: losses or images stopped being finite. Failed: an exception, see the run's error.txt. Both rank worst "
-        "in quartiles and "
-        "statistics."
+        "Diverged: losses or images stopped being finite. Failed: an exception, see the run's error.txt. Both rank worst in "
+        "quartiles and statistics."
     )
+    if open_runs := int(tables.runs.status.isin(["running", "missing"]).sum()):
+        note = f"{open_runs} runs are still to come: what follows is of those that have ended, and will move. {note}"
     return Table([*(["setting"] if several else []), "model", "configurations", "seeds", *STATUSES], rows, note)
 
 

@@ -265,7 +265,7 @@ def test_the_best_are_reported_by_the_evaluation_that_did_not_choose_them(tmp_pa
         ([0.1, 1e-4, 2.0], ["0.0001", "0.1", "2"]),
         ([True, False, True], ["False", "True"]),
         ([[16, 32], None, [16, 32]], ["None", "[16, 32]"]),
-        (["$x", "$x$y", "a_b"], ["$x", "$x$y", "a_b"]),
+        (["$\\nosuch$y", "$x", "a_b"], ["$\\nosuch$y", "$x", "a_b"]),
         ([8, None, 16], ["16.0", "8.0", "nan"]),
     ],
     ids=str,
