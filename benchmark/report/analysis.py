@@ -76,7 +76,7 @@ def equal_budget_table(those: Sequence[Comparison]) -> pd.DataFrame:
     Returns:
         setting, metric, model, configurations (of the smallest sweep), seeds (of each, as many as every configuration has), of
         (its own configurations), quartile_1, median, quartile_3, best (medians over the subsets), low, high (95 % of the subsets'
-        bests, empty for the smallest sweep, of which there is one subset); of a metric to match, all are distances to real images.
+        bests, empty for the smallest sweep, of which there is one subset); of a metric to match, all are distances.
     """
     rows = [row for some in those for row in _equal_budget(some)]
     columns = ["setting", "metric", "model", "configurations", "seeds", "of"]
