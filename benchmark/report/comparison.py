@@ -14,7 +14,7 @@ import pandas as pd
 from benchmark.measures import MEASURES, Measure
 from benchmark.report.ranking import best_first, costs, quartiles
 from benchmark.report.statistics import Sweep
-from benchmark.report.style import REFERENCES, in_order
+from benchmark.report.style import REFERENCES, colours, in_order
 from benchmark.report.tables import LOST, SECOND, Tables
 
 OF_AUTOENCODERS = ("reconstruction_", "code_")
@@ -34,6 +34,8 @@ class Comparison:
     """Rows of `final_values` by this protocol: of every run that ended well, the sanity rows too."""
     runs: pd.DataFrame
     """Rows of `Tables.runs` of this setting, of the models that this metric applies to."""
+    everyone: tuple[str, ...] = ()
+    """All models of the report, which have the same colours in every figure."""
 
     @cached_property
     def counted(self) -> pd.DataFrame:
@@ -60,6 +62,11 @@ class Comparison:
     def models(self) -> list[str]:
         """The models that have a run that counts."""
         return in_order(self._by_model)
+
+    @property
+    def colours(self) -> dict[str, tuple[float, float, float]]:
+        """The models' colours."""
+        return colours([*self.everyone, *self.models])
 
     @cached_property
     def reference(self) -> float:
@@ -127,13 +134,14 @@ def comparisons(tables: Tables, final: pd.DataFrame) -> dict[str, list[Compariso
         runs = tables.runs
         if metric.startswith(OF_AUTOENCODERS):
             runs = runs[runs.model.isin(models)]
-        if those := list(_comparisons(tables.settings, runs, final[final.metric == metric], measure)):
+        if those := list(_comparisons(tables, runs, final[final.metric == metric], measure)):
             found[metric] = those
     return found
 
 
-def _comparisons(settings: Sequence[str], runs: pd.DataFrame, ours: pd.DataFrame, measure: Measure) -> Iterator[Comparison]:
-    for setting in settings:
+def _comparisons(tables: Tables, runs: pd.DataFrame, ours: pd.DataFrame, measure: Measure) -> Iterator[Comparison]:
+    everyone = tuple(tables.runs.model.unique())
+    for setting in tables.settings:
         mine = ours[ours.setting == setting]
         valued = mine[mine.value.notna()]
         is_model = ~valued.model.isin(list(REFERENCES))
@@ -146,7 +154,7 @@ def _comparisons(settings: Sequence[str], runs: pd.DataFrame, ours: pd.DataFrame
         for protocol_id in sorted(latest_first, key=merit):
             values = mine[mine.protocol_id == protocol_id]
             here = runs[runs.setting == setting]
-            yield Comparison(measure, setting, protocol_id, json.loads(values.protocol.iloc[0]), values, here)
+            yield Comparison(measure, setting, protocol_id, json.loads(values.protocol.iloc[0]), values, here, everyone)
 
 
 def main_comparisons(found: Mapping[str, Sequence[Comparison]]) -> dict[str, list[Comparison]]:

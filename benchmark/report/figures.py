@@ -51,7 +51,7 @@ def _boxes(axes: Axes, some: Comparison, levels: Mapping[str, float]) -> None:
             y="value",
             order=models,
             hue="model",
-            palette=colours(models),
+            palette=some.colours,
             legend=False,
             ax=axes,
             width=0.55,
@@ -122,11 +122,12 @@ def _apart(axes: Axes, levels: list[float]) -> list[float]:
     return [placed[number] for number in range(len(levels))]
 
 
-def critic_curves(points: pd.DataFrame) -> Figure:
+def critic_curves(points: pd.DataFrame, everyone: Sequence[str]) -> Figure:
     """The in-training critic on validation and test images along training, the median over each model's runs (figure 13).
 
     Args:
         points: columns setting, model, iteration, metric ("critic_curve/validation" or "critic_curve/test"), value.
+        everyone: all models of the report, for their colours.
     """
     settings, models = list(points.setting.unique()), in_order(points.model)
     data = points.assign(split=points.metric.str.removeprefix("critic_curve/"))
@@ -139,7 +140,7 @@ def critic_curves(points: pd.DataFrame) -> Figure:
                 y="value",
                 hue="model",
                 hue_order=models,
-                palette=colours(models),
+                palette=colours(everyone),
                 style="split",
                 style_order=["validation", "test"],
                 estimator="median",
@@ -173,7 +174,7 @@ def scatter(x: Sequence[Comparison], y: Sequence[Comparison]) -> Figure:
                 y="y",
                 hue="model",
                 hue_order=models,
-                palette=colours(models),
+                palette={**horizontal.colours, **vertical.colours},
                 s=14,
                 linewidth=0.3,
                 legend=axes is every[-1],

@@ -8,7 +8,7 @@ from __future__ import annotations
 import textwrap
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmark.report.style import STYLE, colours, in_order, title
+from benchmark.report.style import STYLE, colours, title
 
 T = TypeVar("T")
 Pixels: TypeAlias = NDArray[np.uint8]
@@ -143,14 +143,18 @@ def reconstructions(runs: Sequence[Shown], pairs: int = 3, columns: int = 8) -> 
     return _read(runs, "reconstructions.png", _pairs).gallery(lambda found: _strips(_blocks(found, pairs, columns)))
 
 
-def code_means(runs: Sequence[Shown]) -> Gallery:
+def code_means(runs: Sequence[Shown], everyone: Iterable[str] = ()) -> Gallery:
     """Figure 11: the mean of each dimension of the codes of test images, a curve a run.
 
     Dimensions are sorted by their mean and spread evenly over the axis, so that latent spaces of other sizes compare.
+
+    Args:
+        runs: one of each model, or several.
+        everyone: all models of the report, for their colours.
     """
 
     def figure(found: list[tuple[Shown, _Codes]]) -> Figure:
-        palette = colours(in_order(run.model for run in runs))
+        palette = colours([*everyone, *(run.model for run in runs)])
         drawn = _figure(4.2, 2.5 + 0.15 * len(found), layout="constrained")
         axes = drawn.add_subplot()
         axes.axhline(0, color="#222222", linestyle="--", linewidth=0.9, label="prior", zorder=1)

@@ -60,7 +60,7 @@ def picture_sections(tables: Tables, main: Mapping[str, Sequence[Comparison]], f
         words = galleries.sentence_on_codes(coded)
         ablation += keep(
             "code_means",
-            galleries.code_means(coded),
+            galleries.code_means(coded, tables.runs.model),
             words,
             "Means of the codes of test images, sorted; the prior's are 0.",
             "Figure 11",

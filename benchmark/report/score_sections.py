@@ -343,7 +343,7 @@ def _curves(tables: Tables, folder: FigureFolder) -> list[Plot]:
     return [
         folder.plot(
             "critic_curves" + (f"_{number + 1}" if number else ""),
-            figures.critic_curves(mine),
+            figures.critic_curves(mine, tables.runs.model),
             " ".join(_gap(setting, rows, mine.setting.nunique() > 1) for setting, rows in mine.groupby("setting", sort=False)),
             "The critic that is trained beside each run from half way on, on the validation images that it is trained on and on "
             "test images; medians over the runs of a model. Validation images scored higher than test images would mean that the "

@@ -49,10 +49,10 @@ def _groups(table: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
     return [(setting, metric, rows) for (metric, setting), rows in table.groupby(["metric", "setting"], sort=False)]
 
 
-def best_of_k(table: pd.DataFrame) -> Figure:
+def best_of_k(table: pd.DataFrame, everyone: Sequence[str]) -> Figure:
     """The expected best value over the number of runs that one can afford, with its interval."""
     groups, models = _groups(table), in_order(table.model)
-    palette = colours(models)
+    palette = colours([*everyone, *models])
     with mpl.rc_context(STYLE):
         figure, every = _grid(len(groups), 2.9, 2.5)
         for (setting, metric, rows), axes in zip(groups, every, strict=True):
@@ -77,7 +77,7 @@ def _better(metric: str) -> str:
     ]
 
 
-def equal_budget(table: pd.DataFrame) -> Figure:
+def equal_budget(table: pd.DataFrame, everyone: Sequence[str]) -> Figure:
     """Quartiles of random subsets of the smallest sweep's size: boxes that no model has more tries for than another."""
     groups = _groups(table)
     with mpl.rc_context(STYLE):
@@ -91,7 +91,7 @@ def equal_budget(table: pd.DataFrame) -> Figure:
                 boxes, positions=range(len(models)), showfliers=False, showcaps=False, widths=0.55, patch_artist=True
             )
             for patch, model in zip(drawn["boxes"], models, strict=True):
-                patch.set_facecolor(colours(models)[model])
+                patch.set_facecolor(colours([*everyone, *models])[model])
             for line in drawn["medians"]:
                 line.set_color("black")
             axes.errorbar(
@@ -193,7 +193,7 @@ def hyperparameters(some: Comparison, model: str, table: pd.DataFrame) -> Figure
     with mpl.rc_context(STYLE):
         figure, every = _grid(len(table), 2.3, 2.2)
         for row, axes in zip(table.itertuples(), every, strict=True):
-            _by_level(axes, values[row.hyperparameter].to_numpy(), runs.value.to_numpy(), colours(some.models)[model])
+            _by_level(axes, values[row.hyperparameter].to_numpy(), runs.value.to_numpy(), some.colours[model])
             words = f"{row.hyperparameter.replace('_', ' ')}\n" + (
                 "nothing can be told" if np.isnan(row.share) else f"{row.share:.0%} of the variance (chance {row.chance:.0%})"
             )
@@ -245,7 +245,7 @@ def seeds(those: Sequence[Comparison]) -> Figure:
                     positions[mine.configuration],
                     mine.value,
                     ".",
-                    color=colours(some.models)[model],
+                    color=some.colours[model],
                     markersize=4,
                     label=title(model),
                     rasterized=many,

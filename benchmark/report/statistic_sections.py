@@ -33,10 +33,11 @@ def statistic_sections(
         folder: where figures go.
     """
     those = analysis.headlines(main)
+    everyone = those[0].everyone if those else ()
     for section in (
         _best_again(those),
-        _best_of_k(tables["best_of_k"], folder),
-        _equal_budget(tables["equal_budget"], folder),
+        _best_of_k(tables["best_of_k"], everyone, folder),
+        _equal_budget(tables["equal_budget"], everyone, folder),
         _improvement(tables["improvement"], folder),
         _agreement(tables["agreement"], folder),
         _hyperparameters(those, tables["hyperparameters"], folder),
@@ -117,7 +118,7 @@ def _best_again(those: Sequence[Comparison]) -> Section | None:
     return Section("best-again", "The best runs, chosen by one evaluation and reported by another", text, (), [table])
 
 
-def _best_of_k(table: pd.DataFrame, folder: FigureFolder) -> Section | None:
+def _best_of_k(table: pd.DataFrame, everyone: Sequence[str], folder: FigureFolder) -> Section | None:
     if table.empty:
         return None
     words = [
@@ -126,7 +127,7 @@ def _best_of_k(table: pd.DataFrame, folder: FigureFolder) -> Section | None:
     ]
     plot = folder.plot(
         "best_of_k",
-        statistic_figures.best_of_k(table),
+        statistic_figures.best_of_k(table, everyone),
         " ".join(words),
         "The expected best of k runs drawn without replacement from those that were made; k ends at their number. Bands: 95 % "
         "bootstrap over configurations, each with its seeds; near the right end too narrow, for no draw is better than the best "
@@ -157,7 +158,7 @@ def _bests(values: pd.Series, goal: str) -> str:
     return " and ".join(title(str(model)) for model in values.index[values == best])
 
 
-def _equal_budget(table: pd.DataFrame, folder: FigureFolder) -> Section | None:
+def _equal_budget(table: pd.DataFrame, everyone: Sequence[str], folder: FigureFolder) -> Section | None:
     if table.empty:
         return None
     words = []
@@ -174,7 +175,7 @@ def _equal_budget(table: pd.DataFrame, folder: FigureFolder) -> Section | None:
             )
     plot = folder.plot(
         "equal_budget",
-        statistic_figures.equal_budget(table),
+        statistic_figures.equal_budget(table, everyone),
         " ".join(words),
         "Sweeps of different size are not compared by their bests: more tries find better runs. Here each model has as many "
         "configurations as the smallest sweep, and as many seeds of each, drawn at random 1,000 times: boxes are the "

@@ -47,13 +47,17 @@ def in_order(models: Iterable[str]) -> list[str]:
     return sorted(set(models), key=lambda name: (known.get(name, len(known)), name))
 
 
-def colours(models: list[str]) -> dict[str, tuple[float, float, float]]:
-    """A colour a model, red, green and blue in [0, 1]: fixed for ours, the next free ones for others."""
+def colours(models: Iterable[str]) -> dict[str, tuple[float, float, float]]:
+    """A colour a model, red, green and blue in [0, 1]: fixed for ours, for others the free ones in the order of their names.
+
+    Given all models of a report, whatever their order, they have the same colours in each of its figures.
+    """
     palette = sns.color_palette("colorblind")
     fixed = dict(zip(ALIASES, palette, strict=False))
-    others = [name for name in models if name not in fixed]
+    others = sorted({*models} - {*fixed, *REFERENCES})
     free = palette[len(fixed) :]
-    return {**fixed, **{name: free[number % len(free)] for number, name in enumerate(others)}}
+    ours = {**fixed, **{name: free[number % len(free)] for number, name in enumerate(others)}}
+    return {**ours, **{name: mpl.colors.to_rgb(grey) for name, grey in REFERENCES.items()}}
 
 
 def panels(number: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
