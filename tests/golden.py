@@ -25,7 +25,8 @@ CURVE = {"budget": 10}
 OWN = "mypackage.MyGAN"
 """A model that a user added."""
 
-Values = Sequence[float | None]
+Values = Sequence[float | str | None]
+"""None is a value that was not finite, a word one that nobody could measure."""
 
 
 def make(folder: Path) -> None:
@@ -93,7 +94,7 @@ def pictures() -> Iterator[PretendedRun]:
     yield from sweep("alphagan", {"latent_size": [8, 16, 32, 64]}, 20, 1, critic=[-1, -2, -3, -4], inception_score=[4, 3, 2, 1])
     yield from sweep("dcgan", {"learning_rate": [1e-4, 5e-4, 1e-3]}, 20, 1, critic=[-2, -4, -6], inception_score=[4, None, 5])
     yield from sweep("age", {"learning_rate": [1e-4, 1e-3]}, 20, 1, critic=[-1, "failed"], inception_score=[2, None])
-    yield from sweep(OWN, {"depth": [2, 3]}, 20, 1, critic=[-3, -5], inception_score=[3, 2])
+    yield from sweep(OWN, {"depth": [2, 3]}, 20, 1, critic=[-3, -5], inception_score=[3, "unmeasured"])
 
 
 def sweep(
@@ -123,11 +124,12 @@ def sweep(
         yield PretendedRun(model, ended, rows, hyperparameters, seed, reason, name)
 
 
-def ends(iteration: int, **values: float | None) -> list[Row]:
+def ends(iteration: int, **values: float | str | None) -> list[Row]:
     """The rows at a training's end; the critic with an interval and with its gap, which is too large in runs that reach -2."""
     rows = []
-    for metric, value in values.items():
-        reason = {"not_available": "the value is nan"} if value is None else {}
+    for metric, given in values.items():
+        value = None if isinstance(given, str) else given
+        reason = {} if value is not None else {"not_available": "the value is nan" if given is None else "no weights"}
         half = 0.25 if metric == "critic" else None
         low, high = (None, None) if value is None or half is None else (value - half, value + half)
         rows.append(Row(iteration, metric, value, low, high, 5, {**PROTOCOL, **reason}))

@@ -203,13 +203,22 @@ def _order(ranked: pd.DataFrame, measure: Measure, complete: bool) -> str:
     if first["median"] == last["median"]:
         return f"By the {what} of their runs {_and(ranked.model)} are equal ({first['median']:.3g})"
     bests, lasts = (ranked.loc[ranked["median"] == end["median"], "model"] for end in (first, last))
-    text = f"By the {what} of its runs {_and(bests)} {'is' if len(bests) == 1 else 'are'} best here ({first['median']:.3g}"
+    whose, are = ("its", "is") if len(bests) == 1 else ("their", "are")
+    text = f"By the {what} of {whose} runs {_and(bests)} {are} best here ({first['median']:.3g}"
     second = ranked.iloc[1]
-    overlap = len(bests) == 1 and max(first.median_low, second.median_low) <= min(first.median_high, second.median_high)
+    overlap = len(bests) == 1 and _overlap(first, second)
     text += f", with an interval that overlaps that of {title(second.model)})" if overlap else ")"
     if complete:
         text += f" and {_and(lasts)} {'is' if len(lasts) == 1 else 'are'} last ({last['median']:.3g})"
     return text
+
+
+def _overlap(first: pd.Series, second: pd.Series) -> bool:
+    """Whether the intervals of two medians do; an end that is missing lies among lost runs, and without both there is none."""
+    ends = pd.DataFrame([first, second])[["median_low", "median_high"]].astype(float)
+    if ends.isna().all(axis=1).any():
+        return False
+    return bool(ends.median_low.fillna(-np.inf).max() <= ends.median_high.fillna(np.inf).min())
 
 
 def _and(models: Sequence[str]) -> str:
@@ -366,9 +375,9 @@ def _gap(setting: str, rows: pd.DataFrame, several: bool) -> str:
         return f"{where}no run has both lines."
     gap = ends["critic_curve/test"] - ends["critic_curve/validation"]  # how much higher it scores validation images
     distance = ends["critic_curve/test"].abs().median()
+    middle = gap.median()
+    how = f"{abs(middle):.2g} {'higher' if middle > 0 else 'lower'} than" if middle else "as high as"
     return (
-        f"{where}at the last point the critic scores validation images {abs(gap.median()):.2g} "
-        f"{'higher' if gap.median() > 0 else 'lower'} "
-        f"than test images (median over {len(gap)} runs, {gap.min():.2g} to {gap.max():.2g}), where the distance is "
-        f"{distance:.3g}."
+        f"{where}at the last point the critic scores validation images {how} test images (median over {len(gap)} "
+        f"run{'s' * (len(gap) > 1)}, {gap.min():.2g} to {gap.max():.2g}), where the distance is {distance:.3g}."
     )

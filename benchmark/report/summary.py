@@ -50,6 +50,12 @@ COLUMNS = (
 )
 
 
+WHOLE = ("without_value", "not_measured", "configurations", "seeds")
+"""Columns of counts that sanity rows do not have."""
+REAL = ("best", "best_again", "quartile_1", "median", "quartile_3", "iqr", "median_low", "median_high")
+"""Columns of numbers that may be missing in every row."""
+
+
 def source(*purpose: str) -> np.random.Generator:
     """The random stream of a statistic: a function of what it is for, so that the same records give the same page."""
     return np.random.default_rng([*"/".join(purpose).encode()])
@@ -62,7 +68,8 @@ def summarize(tables: Tables, those: Iterable[Comparison]) -> pd.DataFrame:
     of the distances to real images, as the column quartiles_of says; the best is a value.
     """
     start = tables.records[tables.records.iteration == 0]
-    return pd.DataFrame([row for some in those for row in _rows(some, start)], columns=list(COLUMNS))
+    found = pd.DataFrame([row for some in those for row in _rows(some, start)], columns=list(COLUMNS))
+    return found.astype({**dict.fromkeys(WHOLE, "Int64"), **dict.fromkeys(REAL, float)})
 
 
 def _rows(some: Comparison, start: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -77,9 +84,11 @@ def _rows(some: Comparison, start: pd.DataFrame) -> Iterator[dict[str, Any]]:
     }
     for name in REFERENCES:
         if len(values := some.of_reference(name)):
-            row = {"model": name, **_counts(some, name), "n": len(values), "best": values.iloc[0]}
+            again = some.values.loc[some.values.model == name, "second"]
+            row = {"model": name, **_counts(some, name), "n": len(values), "best": values.iloc[0], "best_again": again.iloc[0]}
             quartiles = ranking.quartiles(ranking.costs(values.to_numpy(float), some.measure, some.reference), some.measure)
-            yield {**shared, **row, **_quartiles(quartiles)}
+            mine = some.values[some.values.model == name]
+            yield {**shared, **row, **_quartiles(quartiles), "measurement_error": ((mine.high - mine.low) / 2).median()}
     for model in some.models:
         mine, best = some.of(model), some.best(model, 1)
         runs = mine.groupby("configuration").size()

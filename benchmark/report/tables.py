@@ -77,7 +77,7 @@ def read_tables(folders: Sequence[Path]) -> Tables:
     copies = pd.concat(found, ignore_index=True)
     finished_first = copies.assign(place=copies.status.map(COPIES.index)).sort_values("place", kind="stable")
     runs = copies.loc[finished_first.drop_duplicates("run").index.sort_values()].reset_index(drop=True)
-    records = _read_records(runs, copies)
+    records = _read_records(runs, finished_first)
     if records.empty:
         raise UserError(f"{', '.join(map(str, folders))}: no records yet, its runs have not come so far")
     return Tables(studies, runs, records)
@@ -110,10 +110,11 @@ def _versions(studies: Sequence[Mapping[str, Any]]) -> list[str]:
     """For each study the first one that holds the same code of the models that both hold."""
     seen: dict[str, dict[str, str]] = {}
     found = []
-    for study in studies:
+    for number, study in enumerate(studies):
         code = study.get("code", {})
         same = (name for name, other in seen.items() if all(other.get(path, hash_) == hash_ for path, hash_ in code.items()))
-        name = next(same, study["study"])
+        own = study["study"] if study["study"] not in seen else f"{study['study']} ({number + 1})"  # one of the same name
+        name = next(same, own)
         seen.setdefault(name, {}).update(code)
         found.append(name)
     return found
@@ -151,7 +152,8 @@ def _read_runs(folder: Path, study: Mapping[str, Any], setting: str) -> pd.DataF
 def _read_records(runs: pd.DataFrame, copies: pd.DataFrame) -> pd.DataFrame:
     """Every row of every run, tidy, in the studies' order; of rows that were written twice the last.
 
-    Of a run that several studies hold all copies' rows: each may have been measured in ways of its own.
+    Of a run that several studies hold all copies' rows: each may have been measured in ways of its own. The copy that counts
+    stands first in `copies`, and its values win.
     """
     folders = copies.groupby("run", sort=False).folder.agg(list)
     rows: list[tuple[Any, ...]] = []
@@ -166,7 +168,7 @@ def _read_records(runs: pd.DataFrame, copies: pd.DataFrame) -> pd.DataFrame:
 
 
 def _rows_of_copies(folders: Sequence[Path]) -> list[Row]:
-    """The first study's rows, and what only others have; a value where another has only a reason for having none."""
+    """The first copy's rows, and what only others have; a value where another has only a reason for having none."""
     found: dict[tuple[int, str, str], Row] = {}
     for folder in folders:
         mine = {(row.iteration, row.metric, row.protocol_id): row for row in RecordFile(folder / "records.jsonl").read()}

@@ -122,7 +122,8 @@ def _ends(tables: Tables) -> Table:
         "quartiles and statistics."
     )
     if open_runs := int(tables.runs.status.isin(["running", "missing"]).sum()):
-        note = f"{open_runs} runs are still to come: what follows is of those that have ended, and will move. {note}"
+        runs_are = f"{open_runs} run{'s are' if open_runs > 1 else ' is'}"
+        note = f"{runs_are} still to come: what follows is of those that have ended, and will move. {note}"
     return Table([*(["setting"] if several else []), "model", "configurations", "seeds", *STATUSES], rows, note)
 
 

@@ -14,8 +14,9 @@ import pandas as pd
 from PIL import Image
 
 from benchmark.records import RecordFile, Row, write_json
+from benchmark.report.comparison import Comparison, comparisons, main_comparisons
 from benchmark.report.summary import summarize
-from benchmark.report.tables import Comparison, Tables, comparisons, final_values, main_comparisons, read_tables
+from benchmark.report.tables import Tables, final_values, read_tables
 from benchmark.report.write import make_report
 
 PROTOCOL = {"steps": 100}

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from benchmark.report.analysis import HEADLINES, headlines
+from benchmark.report.analysis import HEADLINES, best_of_k_table, headlines
 from benchmark.report.statistic_sections import analyses, not_shown
+from benchmark.report.summary import summarize
 from tests import golden
 from tests.benchmark.report.pretended import PretendedRun, at_end, compared, write_runs, write_study
 
@@ -73,17 +74,51 @@ def test_equal_budgets(table):
     assert found.configurations.unique().tolist() == [2]
     assert found["of"].to_dict() == {"alphagan": 4, "dcgan": 3, "age": 2, golden.OWN: 2}
     whole = found.loc[golden.OWN]  # both configurations are drawn every time: -3 and -5
-    assert whole[["quartile_1", "median", "quartile_3", "best", "low", "high"]].tolist() == [-4.5, -4, -3.5, -3, -3, -3]
+    assert whole[["quartile_1", "median", "quartile_3", "best"]].tolist() == [-4.5, -4, -3.5, -3]
+    assert found[["low", "high"]].isna().all(axis=1).to_dict() == {
+        "alphagan": False, "dcgan": False, "age": True, golden.OWN: True,  # of the smallest sweeps there is one subset
+    }  # fmt: skip
     ages = found.loc["age"]  # -1, and one that failed, with which nothing is interpolated
     assert ages[["quartile_1", "median", "quartile_3", "best"]].tolist() == pytest.approx([math.nan] * 3 + [-1], nan_ok=True)
     for model, costs in (("alphagan", [1, 2, 3, 4]), ("dcgan", [2, 4, 6])):
         pairs = list(combinations(costs, 2))
-        best, spread = [min(pair) for pair in pairs], 4.5 / 1000**0.5  # of 1,000 draws
-        assert found.best[model] == pytest.approx(-np.mean(best), abs=spread * np.std(best))
-        for name, share in (("quartile_1", 0.75), ("median", 0.5), ("quartile_3", 0.25)):
+        error = 4.5 * 0.5 / 1000**0.5  # of the share of 1,000 draws that lies below a value
+        for name, share in (("quartile_1", 0.75), ("median", 0.5), ("quartile_3", 0.25), ("best", 0)):
             each = np.quantile(pairs, share, axis=1)
-            assert found[name][model] == pytest.approx(-np.mean(each), abs=spread * np.std(each))
+            assert np.mean(each < -found[name][model]) <= 0.5 + error  # it is the median of the draws'
+            assert np.mean(each <= -found[name][model]) >= 0.5 - error
+        best = [min(pair) for pair in pairs]
         assert (found.low[model], found.high[model]) == (-max(best), -min(best))
+
+
+def test_equal_budgets_take_as_many_seeds_of_each_configuration(table):
+    found = table("equal_budget", metric="critic").set_index("model")
+    # Of AGE's third configuration one seed is missing, so the first seed of every configuration counts.
+    assert (found.configurations.unique().tolist(), found.seeds.unique().tolist()) == ([2], [1])
+    assert found["of"].to_dict() == {"alphagan": 4, "dcgan": 3, "age": 3, golden.OWN: 2}
+    # DCGAN: -1.5, -3 and -6, without the seeds of -2.5 and -5 and the lost one. Pairs have the bests -1.5, -1.5 and -3, and the
+    # medians -2.25, -3.75 and -4.5.
+    assert found.loc["dcgan", ["median", "best", "low", "high"]].tolist() == [-3.75, -1.5, -3, -1.5]
+    # AGE: -3, one that failed and -7. Of three pairs one has no run that was lost.
+    assert np.isnan(found["median"]["age"])
+    assert found.best["age"] == -3
+
+
+def test_equal_budgets_are_shown_where_only_seeds_differ(tmp_path):
+    def runs(model, seeds, status="done"):
+        return [
+            PretendedRun(model, status, [at_end("critic", -rate - seed)], hyperparameters={"rate": rate}, seed=seed)
+            for rate in (1, 10)
+            for seed in range(seeds)
+        ]
+
+    _, _, main = compared(write_runs(tmp_path / "seeds", [*runs("alphagan", 1), *runs("dcgan", 3)]))
+    found = analyses(main)["equal_budget"].set_index("model")
+    assert found[["configurations", "seeds", "of"]].to_numpy().tolist() == [[2, 1, 2]] * 2
+    assert found["median"].tolist() == [-5.5, -5.5]  # of -1 and -10, of both: the other seeds are none of the budget
+    assert found[["low", "high"]].isna().all(axis=None)
+    _, _, main = compared(write_runs(tmp_path / "alike", [*runs("alphagan", 3), *runs("dcgan", 3)]))
+    assert analyses(main)["equal_budget"].empty
 
 
 def test_probabilities_of_improvement(table):
@@ -99,6 +134,32 @@ def test_probabilities_of_improvement(table):
         a, b = (np.nan_to_num(np.array(sweeps[name], float), posinf=1e9) for name in (model, than))
         assert one.value == pytest.approx(1 - stats.mannwhitneyu(a, b).statistic / len(a) / len(b))
         assert one.low <= one.value <= one.high
+
+
+def test_p_values_of_all_pairs_are_corrected_together(table):
+    """By scipy, of the configurations' mean ranks among the runs of both; Holm's correction for six pairs by its definition."""
+    found = table("improvement", metric="critic").set_index(["model", "than"])
+    configurations = {  # costs of each
+        "alphagan": [(1, 3), (2, 2), (5, 7), (4, 8)],
+        "dcgan": [(1.5, 2.5), (3, 5), (6, math.inf)],
+        "age": [(3, 5), (math.inf, math.inf), (7,)],
+        golden.OWN: [(10, 10), (10, 10)],
+    }
+    expected = {}
+    for model, than in combinations(configurations, 2):
+        each = [*configurations[model], *configurations[than]]
+        ranks = iter(stats.rankdata([cost for costs in each for cost in costs]))
+        means = [np.mean([next(ranks) for _ in costs]) for costs in each]
+        split = len(configurations[model])
+        expected[model, than] = stats.mannwhitneyu(means[:split], means[split:]).pvalue
+    corrected, least = {}, 0
+    for number, pair in enumerate(sorted(expected, key=expected.get)):
+        least = corrected[pair] = min(1, max(least, (6 - number) * expected[pair]))
+    assert len(expected) == 6
+    for model, than in expected:
+        for pair in ((model, than), (than, model)):
+            assert found.p_value[pair] == pytest.approx(expected[model, than])
+            assert found.p_holm[pair] == pytest.approx(corrected[model, than])
 
 
 def test_agreement_of_two_metrics(table):
@@ -134,6 +195,7 @@ def test_which_hyperparameter_matters(table):
     test = stats.kruskal([1.5, 1.5], [3.5, 3.5])
     assert found.share["learning_rate"] == pytest.approx(test.statistic / 3)
     assert found.p_value["learning_rate"] == pytest.approx(test.pvalue)
+    assert found.p_holm.to_dict() == pytest.approx({"learning_rate": 2 * test.pvalue, "latent_size": 1})  # the smaller of two
     users = table("hyperparameters", metric="critic", model=golden.OWN)
     assert users.hyperparameter.tolist() == ["layers"]  # a list and None; what does not vary is not in it
 
@@ -167,7 +229,55 @@ def test_bootstraps_are_the_same_every_time_and_other_ones_elsewhere(golden_repo
     pd.testing.assert_frame_equal(one, other)
 
 
+def test_another_study_moves_no_interval_of_the_first(tmp_path):
+    """Though it gives the first study's setting another label."""
+    one = golden.FOLDER / "digits"
+    runs = [PretendedRun("dcgan", rows=[at_end("critic", -rate)], hyperparameters={"rate": rate}) for rate in (1, 2)]
+    other = write_runs(tmp_path / "other", runs, settings={"width": 1}, fingerprint="d" * 64)
+    alone, beside = compared(one), compared(one, other)
+    (label,), labels = alone[0].settings, beside[0].settings
+    assert labels == ["colormnist-mini, width 0.25", "colormnist-mini, width 1"]
+    first, second = (
+        analyses(main) | {"summary": summarize(tables, [some for those in found.values() for some in those])}
+        for tables, found, main in (alone, beside)
+    )
+    for name, rows in first.items():
+        those = second[name]
+        assert set(those.setting) == {*labels} if name in ("summary", "best_of_k") else {*those.setting} <= {*labels}
+        same = those[those.setting == labels[0]].assign(setting=label).reset_index(drop=True)
+        pd.testing.assert_frame_equal(rows.reset_index(drop=True), same, check_dtype=False)
+
+
 # What may be lacking
+
+
+def test_a_model_that_lost_every_run_loses_against_all(tmp_path):
+    runs = [("dcgan", "done", -1.0), ("dcgan", "done", -2.0), ("age", "failed", None), ("age", "diverged", None)]
+    _, _, main = compared(write_study(tmp_path / "lost", [*runs, ("age", "missing", None)]))
+    found = analyses(main)
+    best = found["best_of_k"].query("model == 'age'")
+    assert best.k.tolist() == [1, 2]  # the one to come was not drawn
+    assert best.value.isna().all()
+    assert found["improvement"].set_index("model").value.to_dict() == {"dcgan": 1, "age": 0}
+
+
+def test_budgets_are_the_same_for_all_models_and_each_sweeps_size_is_among_them(tmp_path):
+    sizes = {"alphagan": 60, "dcgan": 37, "age": 8}
+    runs = [
+        PretendedRun(model, rows=[at_end("critic", -number)], hyperparameters={"rate": number})
+        for model, size in sizes.items()
+        for number in range(size)
+    ]
+    _, _, main = compared(write_runs(tmp_path / "sizes", runs))
+    found = best_of_k_table(main["critic"])
+    budgets = {model: rows.k.tolist() for model, rows in found.groupby("model")}
+    assert 37 not in {round(60 ** (step / 29)) for step in range(30)}  # else it would be there by chance
+    for model, size in sizes.items():
+        assert set(sizes.values()) & {*range(size + 1)} <= set(budgets[model])
+        assert budgets[model] == [k for k in budgets["alphagan"] if k <= size]
+    assert len(budgets["alphagan"]) <= 33
+    # The best of 37 among 0 … 59: the smallest of k of n numbers from 0 is (n - k) / (k + 1) on average.
+    assert found.query("model == 'alphagan' and k == 37").value.item() == pytest.approx(-23 / 38)
 
 
 def test_one_run_gives_no_interval_and_no_comparison(tmp_path):

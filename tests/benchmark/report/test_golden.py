@@ -40,7 +40,10 @@ def test_the_summary_is_the_expected_one(golden_report):
 
 
 def test_every_row_of_the_summary_against_an_independent_reading(golden_report):
-    """Of the raw files: values by study, metric and model; lost runs and values of null rank last, interpolated by numpy."""
+    """Of the raw files: values by study, metric and model, interpolated by numpy.
+
+    Lost runs and values that were not finite rank last; what nobody could measure is left out.
+    """
     values, lost, known = defaultdict(list), defaultdict(int), set()
     for name in golden.STUDIES:
         study = json.loads((golden.FOLDER / name / "study.json").read_text())
@@ -51,17 +54,21 @@ def test_every_row_of_the_summary_against_an_independent_reading(golden_report):
             rows = [json.loads(line) for line in (place / "records.jsonl").open()] if status == "done" else []
             for row in rows:
                 if row["iteration"] == study["settings"]["iterations"] and row["protocol"].get("evaluation") != "second":
-                    values[name, row["metric"], planned["model"]].append(row["value"])
+                    values[name, row["metric"], planned["model"]].append((row["value"], row["protocol"].get("not_available", "")))
                     known |= {(name, row["metric"])} if row["value"] is not None else set()
     summary = pd.read_csv(golden_report / "summary.csv").set_index(["study", "metric", "model"])
     compared = {key for key in values if key[1] in MEASURES and key[:2] in known}
     assert set(summary.index) == compared
     for study, metric, model in compared:
         row = summary.loc[(study, metric, model)]
-        found = [value for value in values[study, metric, model] if value is not None]
-        missing = len(values[study, metric, model]) - len(found) + lost[study, model]
-        real = values[study, metric, "real"][0] if (study, metric, "real") in values else math.nan
+        found = [value for value, _ in values[study, metric, model] if value is not None]
+        missing = sum(reason.startswith("the value is") for _, reason in values[study, metric, model]) + lost[study, model]
+        real = values[study, metric, "real"][0][0] if (study, metric, "real") in values else math.nan
         cost = {"maximize": lambda v: -v, "minimize": lambda v: v, "match": lambda v: abs(v - real)}[row.goal]  # noqa: B023
+        best = min(found, key=cost)
+        assert row.quartiles_of == ("distances to real images" if row.goal == "match" else "values")
+        if row.goal == "match":
+            found, cost = [abs(value - real) for value in found], abs
         ranked = [*sorted(found, key=cost), *[NOBODY] * missing]
         quartiles = np.interp(np.array([0.25, 0.5, 0.75]) * (len(ranked) - 1), range(len(ranked)), ranked)
         quartiles = [math.nan if abs(one) > NOBODY / 1e6 else one for one in quartiles]
@@ -73,7 +80,12 @@ def test_every_row_of_the_summary_against_an_independent_reading(golden_report):
             model,
         )
         assert row.iqr == pytest.approx(abs(quartiles[2] - quartiles[0]), nan_ok=True)
-        assert (row.best, row.n, row.without_value) == (ranked[0], len(found), missing)
+        assert (row.best, row.n) == (best, len(found))
+        if model in ("real", "noise"):
+            assert row[["without_value", "not_measured", "configurations", "seeds"]].isna().all()
+        else:
+            unmeasured = len(values[study, metric, model]) + lost[study, model] - len(found) - missing
+            assert (row.without_value, row.not_measured) == (missing, unmeasured)
 
 
 # By hand
@@ -110,10 +122,18 @@ def test_a_metric_to_minimize(summary):
 
 def test_a_metric_to_match(summary):
     row = summary.loc[("digits", "sample_diversity", "alphagan")]
-    # Real images have 0.5. The nearest first: 0.5 0.4375 0.625 0.3125 | 0.75 0.1875 0.875 0.0625
-    # 0.4375 + 0.75 · 0.1875; (0.3125 + 0.75) / 2; 0.1875 + 0.25 · 0.6875
-    assert quartiles(row) == [0.578125, 0.53125, 0.359375]
-    assert (row.best, row.best_run) == (0.5, "alphagan-0-0")
+    # Real images have 0.5. The distances: 0 0.0625 0.125 0.1875 | 0.25 0.3125 0.375 0.4375, at the ranks 1.75, 3.5 and 5.25
+    # 0.0625 + 0.75 · 0.0625; (0.1875 + 0.25) / 2; 0.3125 + 0.25 · 0.0625
+    assert quartiles(row) == [0.109375, 0.21875, 0.328125]
+    assert row.iqr == 0.21875
+    assert (row.quartiles_of, row.goal) == ("distances to real images", "match")
+    assert (row.best, row.best_run) == (0.5, "alphagan-0-0")  # a value
+    # DCGAN: 0.125 0.25 0.375 0.375 0.5 none, at the ranks 1.25, 2.5 and 3.75
+    assert quartiles(summary.loc[("digits", "sample_diversity", "dcgan")]) == [0.28125, 0.375, 0.46875]
+    # AGE: 0 0.25 0.375 none none
+    ages = summary.loc[("digits", "sample_diversity", "age")]
+    assert quartiles(ages)[:2] == [0.25, 0.375]
+    assert np.isnan([ages.quartile_3, ages.iqr]).all()
     assert np.isnan(row.best_again)
     assert summary.loc[("digits", "sample_diversity", "dcgan")].best == 0.375  # though 0.875 and 1 are larger, 0.25 smaller
 
@@ -139,6 +159,17 @@ def test_a_finished_run_without_a_value_ranks_worst(summary):
     # 5 4 none; ranks 0.5, 1 and 1.5
     assert quartiles(row)[1:] == [4, 4.5]
     assert np.isnan(row.quartile_1)
+
+
+def test_a_run_that_could_not_be_measured_is_missing_and_not_bad(summary):
+    row = summary.loc[("pictures", "inception_score", golden.OWN)]
+    # 3, and one for which there were no weights
+    assert quartiles(row) == [3, 3, 3]
+    assert (row.runs, row.done, row.n, row.without_value, row.not_measured) == (2, 2, 1, 0, 1)
+    assert (row.configurations, row.seeds) == (1, 1)
+    assert np.isnan([row.median_low, row.median_high]).all()  # of one configuration
+    row = summary.loc[("pictures", "inception_score", "dcgan")]
+    assert (row.without_value, row.not_measured, row.configurations) == (1, 0, 3)  # it was measured, and was not finite
 
 
 def test_the_interval_of_a_median_against_all_resamples(summary):

@@ -9,12 +9,12 @@ import pytest
 from benchmark.measures import MEASURES
 from benchmark.records import Row
 from benchmark.report import figures, score_sections, statistic_figures, statistic_sections
+from benchmark.report.comparison import Comparison
 from benchmark.report.figure_folder import FigureFolder
 from benchmark.report.picture_sections import _best_runs, picture_sections
 from benchmark.report.ranking import BEST
 from benchmark.report.score_sections import overfitting, sentence
 from benchmark.report.summary import summarize
-from benchmark.report.tables import Comparison
 from tests import golden
 from tests.benchmark.report.pretended import (
     AGAIN,
@@ -41,8 +41,10 @@ def comparison(values, measure=MEASURES["critic"], lost=()):
             "run": [f"run-{n}" for n in range(len(runs))],
         }
     )
-    frame = frame.assign(configuration=frame.run, second=np.nan)
-    return Comparison(measure, "here", "0", {}, frame, pd.DataFrame({"model": list(lost), "configuration": "lost"}))
+    frame = frame.assign(configuration=frame.run, second=np.nan, seed=0, is_unmeasured=False)
+    gone = pd.DataFrame({"run": [f"lost-{n}" for n in range(len(lost))], "model": list(lost), "configuration": "lost", "seed": 0})
+    ended = pd.concat([frame.assign(status="done"), gone.assign(status="diverged")], ignore_index=True)
+    return Comparison(measure, "here", "0", {}, frame, ended[["run", "model", "configuration", "seed", "status"]])
 
 
 def said(folder, metric="critic"):
@@ -61,13 +63,28 @@ def said(folder, metric="critic"):
             "AGE is best here (-1) and DCGAN is last (-3); real images score -0.1; noise scores -8. Each box holds 1 to 2 runs",
         ),
         ([-4.0, -4.5], "DCGAN is best here (-3) and AGE is last (-4.25)"),
-        ([-3.0], "every model scores -3;"),
-        ([], "The median over the configurations of DCGAN is -3; real"),
+        ([-3.0], "By the median of their runs DCGAN and AGE are equal (-3); real"),
+        ([], "The median of the runs of DCGAN is -3; real"),
     ],
 )
 def test_the_sentence_is_made_of_the_numbers(tmp_path, ages, expected):
     runs = [REAL, NOISE, ("dcgan", "done", -2.0), ("dcgan", "done", -4.0)]
     assert expected in said(write_study(tmp_path / "said", runs + [("age", "done", value) for value in ages]))
+
+
+def test_the_chart_and_the_figure_have_no_box_of_a_model_that_lost_every_run(tmp_path, undrawn):
+    folder = write_study(tmp_path / "lost", [REAL, ("dcgan", "done", -1.0), ("age", "failed", None)])
+    tables, found, _ = compared(folder)
+    (section,) = score_sections.score_sections(tables, found, summarize(tables, found["critic"]), FigureFolder(tmp_path / "f"))
+    (panel,) = section.plots[0].chart.panels
+    assert [box.model for box in panel.boxes] == ["dcgan"]
+    axes = figures.box_plots(found["critic"]).axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["DCGAN\nn = 1"]
+    columns = dict(zip(section.tables[0].columns, zip(*section.tables[0].rows, strict=True), strict=True))
+    assert columns["model"] == ("real images", "DCGAN", "AGE")
+    assert columns["not measured"] == (None, 0, 0)
+    assert [cell.split() for cell in columns["runs with a value"]][2] == ["0", "of", "1"]
+    assert "AGE has no median: 1 of its 1 runs have no value" in section.plots[0].sentence
 
 
 def test_a_model_that_lost_its_runs_is_named_in_the_sentence(tmp_path):
@@ -77,7 +94,55 @@ def test_a_model_that_lost_its_runs_is_named_in_the_sentence(tmp_path):
         ("age", "diverged", None),
         ("age", "failed", None),
     ]
-    assert "AGE has no median: 2 of its 4 runs have no value" in said(write_study(tmp_path / "lost", runs))
+    words = said(write_study(tmp_path / "lost", runs))
+    assert words.startswith("The median of the runs of DCGAN is -1; AGE has no median: 2 of its 4 runs have no value. ")
+    words = said(write_study(tmp_path / "beside", [REAL, *runs, ("alphagan", "done", -3.0)]))
+    assert "AGE has no median: 2 of its 4 runs have no value" in words
+    assert words.startswith("By the median of its runs DCGAN is best here (-1); real")
+    assert "last" not in words  # who knows what AGE would score
+
+
+def test_ties_are_all_named(tmp_path):
+    values = {"alphagan": -2.0, "dcgan": -1.0, "age": -1.0, "wgan_gp": -2.0}
+    runs = [(model, "done", value) for model, value in values.items()]
+    assert said(write_study(tmp_path / "two", runs)).startswith(
+        "By the median of their runs DCGAN and AGE are best here (-1) and α-GAN and WGAN-GP are last (-2). "
+    )
+    runs = [(model, "done", -1.0) for model in ("alphagan", "dcgan", "age")]
+    assert said(write_study(tmp_path / "all", runs)).startswith(
+        "By the median of their runs α-GAN, DCGAN and AGE are equal (-1). "
+    )
+
+
+def swept(tmp_path, values, metric="critic"):
+    runs = [
+        PretendedRun(model, "failed" if one is None else "done", [at_end(metric, one)] * (one is not None), {"rate": number})
+        for model, those in values.items()
+        for number, one in enumerate(those)
+    ]
+    return said(write_runs(tmp_path / metric, runs), metric)
+
+
+@pytest.mark.parametrize(
+    ("dcgan", "age", "overlap"),
+    [
+        # The interval of DCGAN's median is within 1 … 4; with one lost run of four its upper end is open.
+        ([1, 2, 3, 4], [11, 12, 13, 14], False),
+        ([1, 2, 3, 4], [1.25, 2.25, 3.25, 4.25], True),
+        ([1, 2, 3, 4], [13, 13, 13, None], False),
+        ([1, 2, 3, None], [1000, 1001, 1002, 1003], True),
+        ([1, 2, 3, 4], [1, 3, 4, None], True),
+        ([1, 2, 3, 4], [3], False),  # of a single configuration there is no interval
+        ([2], [1, 2, 3, 4], False),
+    ],
+)
+@pytest.mark.parametrize(("metric", "sign"), [("critic", -1), ("mode_kl", 1)])
+def test_the_sentence_says_where_the_intervals_of_the_first_two_medians_overlap(tmp_path, dcgan, age, overlap, metric, sign):
+    values = {model: [None if one is None else sign * one for one in those] for model, those in (("dcgan", dcgan), ("age", age))}
+    words = swept(tmp_path, values, metric)
+    assert words.startswith("By the median of its runs DCGAN is best here (")
+    assert (", with an interval that overlaps that of AGE) and AGE is last (" in words) == overlap
+    assert ("overlaps" in words) == overlap
 
 
 def test_the_sentence_of_a_metric_to_match_says_who_is_nearest(tmp_path):
@@ -85,17 +150,25 @@ def test_the_sentence_of_a_metric_to_match_says_who_is_nearest(tmp_path):
     folder = write_runs(
         tmp_path / "match", [PretendedRun(model, rows=[at_end("sample_diversity", value)]) for model, value in values.items()]
     )
-    assert "Best is best here (0.625) and DCGAN is last (1); real images score 0.5." in said(folder, "sample_diversity")
+    assert said(folder, "sample_diversity").startswith(
+        "By the median distance to real images of its runs Best is best here (0.125) and DCGAN is last (0.5); "
+        "real images score 0.5."
+    )
 
 
 def test_the_sentence_knows_sweeps_from_seeds(tmp_path):
-    for seeds, words in ((1, "not repeated seeds"), (2, "each repeated with other seeds")):
+    for rates, seeds, words in (
+        (2, 1, "Each box holds 2 runs: a sweep over hyperparameters, not repeated seeds."),
+        (1, 2, "Each box holds 2 runs: repeated seeds of one configuration, not a sweep over hyperparameters."),
+        (2, 3, "Each box holds 6 runs: a sweep over up to 2 configurations, with up to 3 seeds of each."),
+        (1, 1, "Each box holds 1 run."),
+    ):
         runs = [
             PretendedRun("dcgan", rows=[at_end("critic", -1)], seed=seed, hyperparameters={"rate": rate})
-            for rate in (1, 2)
+            for rate in range(rates)
             for seed in range(seeds)
         ]
-        assert words in said(write_runs(tmp_path / str(seeds), runs))
+        assert said(write_runs(tmp_path / f"{rates}{seeds}", runs)).endswith(f". {words}")
 
 
 @pytest.mark.parametrize("status", ["failed", "diverged"])
@@ -219,15 +292,101 @@ def test_the_critic_along_training_on_both_splits(tmp_path, undrawn):
 
     both = [PretendedRun("dcgan", rows=curve("validation", "test")), PretendedRun("age", rows=curve("test"))]
     for runs, words in (
-        (both, "differ by 0 (median over runs), where the distance is 2."),
-        (both[1:], "No run has a value on both"),
+        (both, "scores validation images as high as test images (median over 1 run, 0 to 0), where the distance is 2."),
+        (both[1:], "no run has both lines."),
     ):
         tables, _, main = compared(write_runs(tmp_path / str(len(runs)), runs))
         (section,) = score_sections.critic_section(tables, main, FigureFolder(tmp_path / "figures"))
         assert words in section.plots[0].sentence
 
 
+def test_the_gap_of_the_critics_curves_has_a_sign_and_is_told_of_each_setting(tmp_path, undrawn):
+    def study(name, validation, **facts):
+        runs = [
+            PretendedRun(
+                "dcgan",
+                rows=[
+                    Row(step, f"critic_curve/{split}", value - 3 * (step == 5), protocol=PROTOCOL)
+                    for step in (5, 10)
+                    for split, value in (("validation", one), ("test", -2.0))
+                ],
+                name=f"{name}-{number}",
+            )
+            for number, one in enumerate(validation)
+        ]
+        return write_runs(tmp_path / name, runs, **facts)
+
+    # The curves are -distance, E[f(samples)] - E[f(images)]: test - validation is what validation images score more.
+    folders = study("one", [-2.5, -3, -2.25]), study("other", [-1.5], settings={"width": 1})
+    tables, _, main = compared(*folders)
+    (section,) = score_sections.critic_section(tables, main, FigureFolder(tmp_path / "figures"))
+    assert section.plots[0].sentence == (
+        "colormnist-mini, width 0.25: at the last point the critic scores validation images 0.5 higher than test images "
+        "(median over 3 runs, 0.25 to 1), where the distance is 2. "
+        "colormnist-mini, width 1: at the last point the critic scores validation images 0.5 lower than test images "
+        "(median over 1 run, -0.5 to -0.5), where the distance is 2."
+    )
+
+
 # Statistics
+
+
+def sentence_of(anchor, folder, place):
+    _, _, main = compared(folder)
+    sections = statistic_sections.statistic_sections(main, statistic_sections.analyses(main), FigureFolder(place))
+    (section,) = (section for section in sections if section.anchor == anchor)
+    return section.plots[0].sentence
+
+
+def test_pairs_can_be_told_apart_by_the_corrected_p_value(tmp_path, undrawn):
+    def study(name, size, *models):
+        runs = [
+            PretendedRun(model, rows=[at_end("critic", -100 * place - number)], hyperparameters={"rate": number})
+            for place, model in enumerate(models)
+            for number in range(size)
+        ]
+        return write_runs(tmp_path / name, runs)
+
+    # Four and four that do not overlap have p = 2 / 70 = 0.029, which is no longer below 0.05 times two or three.
+    words = sentence_of("improvement", study("two", 4, "dcgan", "age"), tmp_path / "a")
+    title = MEASURES["critic"].title
+    told = "pairs of models can be told apart (p < 0.05 after Holm's correction)"
+    assert words == f"{title}: 1 of 1 {told}: DCGAN over AGE (100%)."
+    words = sentence_of("improvement", study("three", 4, "dcgan", "age", "alphagan"), tmp_path / "b")
+    assert words == f"{title}: 0 of 3 {told}."
+    words = sentence_of("improvement", study("one", 1, "dcgan", "age"), tmp_path / "c")
+    assert words == f"{title}: a single configuration of a model says nothing about others, so no pair was tested."
+
+
+def test_a_hyperparameter_matters_by_the_corrected_p_value(tmp_path, undrawn):
+    def study(name, *more):
+        runs = [
+            PretendedRun(
+                "dcgan",
+                rows=[at_end("critic", -10.0 * (number % 2) - number)],
+                hyperparameters={"learning_rate": number % 2, "own": number, **dict.fromkeys(more, number // 4)},
+            )
+            for number in range(8)
+        ]
+        return write_runs(tmp_path / name, runs)
+
+    # Of what is another in every configuration nothing is tested.
+    # Ranks 1 … 4 and 5 … 8: of the total 42 lies 2 · 4 · 2² = 32 between, so H = 7 · 32 / 42 = 5.33 and p = 0.021.
+    words = sentence_of("hyperparameters", study("one"), tmp_path / "a")
+    assert words.endswith("learning rate, 76% of the variance of the ranks (chance 14%, p = 0.021 after Holm's correction).")
+    words = sentence_of("hyperparameters", study("three", "depth", "width"), tmp_path / "b")
+    assert words.endswith("(chance 14%, p = 0.063 after Holm's correction), which chance may have made.")
+
+
+def test_of_several_that_are_expected_to_do_best_all_are_named(tmp_path, undrawn):
+    values = {"dcgan": (-1, -2), "age": (-1, -2), "alphagan": (-3, -4)}
+    runs = [
+        PretendedRun(model, rows=[at_end("critic", value)], hyperparameters={"rate": number})
+        for model, those in values.items()
+        for number, value in enumerate(those)
+    ]
+    words = sentence_of("best-of-k", write_runs(tmp_path / "study", runs), tmp_path / "a")
+    assert "with 1 run DCGAN and AGE are expected to do best, with 2 still." in words.replace("AGE and DCGAN", "DCGAN and AGE")
 
 
 def test_a_pair_of_models_that_are_equally_good_stands_once(tmp_path, undrawn):
@@ -254,7 +413,37 @@ def test_the_best_are_reported_by_the_evaluation_that_did_not_choose_them(tmp_pa
     first = next(iter(statistic_sections.statistic_sections(main, tables, FigureFolder(tmp_path / "figures"))))
     assert first.anchor == "best-again"
     assert first.tables[0].rows == [
-        [MEASURES["critic"].title, "colormnist-mini", "DCGAN", 3, -1, -5, pytest.approx(-8 / 3), pytest.approx(-13 / 3), "run-0"]
+        [MEASURES["critic"].title, "colormnist-mini", "DCGAN", "run-0", -1, -5, 3, pytest.approx(-8 / 3), pytest.approx(-13 / 3)]
+    ]
+
+
+def test_the_best_run_is_named_also_where_nobody_measured_it_again(tmp_path, undrawn):
+    rows = [[at_end("critic", -2), at_end("critic", -3, AGAIN)], [at_end("critic", -1)]]
+    _, _, main = compared(write_runs(tmp_path / "again", [PretendedRun("dcgan", rows=each) for each in rows]))
+    section = next(
+        iter(statistic_sections.statistic_sections(main, statistic_sections.analyses(main), FigureFolder(tmp_path / "f")))
+    )
+    assert section.tables[0].columns == [
+        "metric", "setting", "model", "best run", "its value", "measured again", "best runs", "their mean", "measured again",
+    ]  # fmt: skip
+    assert section.tables[0].rows[0][2:] == ["DCGAN", "run-1", -1, pytest.approx(math.nan, nan_ok=True), 1, -2, -3]
+
+
+def test_the_best_of_a_metric_to_match_have_the_mean_of_their_distances(tmp_path, undrawn):
+    rows = {"real": (0.5, 0.5), "dcgan": (0.25, 0.125), "age": (0.625, 0.75)}
+    runs = [
+        PretendedRun(model, rows=[at_end("sample_diversity", one), at_end("sample_diversity", two, AGAIN)])
+        for model, (one, two) in rows.items()
+    ]
+    runs.append(PretendedRun("dcgan", rows=[at_end("sample_diversity", 0.625), at_end("sample_diversity", 1, AGAIN)]))
+    _, _, main = compared(write_runs(tmp_path / "match", runs))
+    section = next(
+        iter(statistic_sections.statistic_sections(main, statistic_sections.analyses(main), FigureFolder(tmp_path / "f")))
+    )
+    # DCGAN: 0.125 and 0.25 away, whose values' mean would be nearer than either; again 0.5 and 0.375.
+    assert [row[2:] for row in section.tables[0].rows] == [
+        ["DCGAN", "run-3", 0.625, 1, 2, 0.1875, 0.4375],
+        ["AGE", "run-2", 0.625, 0.75, 1, 0.125, 0.25],
     ]
 
 

@@ -11,11 +11,12 @@ from benchmark.errors import UserError
 from benchmark.ledger import RunFolder
 from benchmark.measures import MEASURES, Measure
 from benchmark.records import RecordFile, Row
-from benchmark.report.ranking import best_first, costs, ranked_quartiles, value_of
+from benchmark.report.comparison import not_measured
+from benchmark.report.ranking import best_first, costs, quartiles, value_of
 from benchmark.report.score_sections import noise_levels, overfitting, sentence
 from benchmark.report.studies import report_folder, study_folders
 from benchmark.report.style import colours, in_order
-from benchmark.report.tables import COLUMNS, not_measured, read_tables, unknown_metrics
+from benchmark.report.tables import COLUMNS, label_settings, read_tables, unknown_metrics
 from benchmark.report.write import make_report
 from tests.benchmark.report.pretended import (
     AGAIN,
@@ -63,17 +64,20 @@ def test_the_best_follow_the_goal(measure, expected):
 def test_quartiles_against_numpy():
     values = np.random.default_rng(0).normal(size=23)
     for measure in (MEASURES["critic"], MEASURES["mode_kl"]):
-        assert ranked_quartiles(values, 0, measure, 0.0) == pytest.approx(tuple(np.quantile(values, [0.25, 0.5, 0.75])))
+        assert quartiles(costs(values, measure, 0.0), measure) == pytest.approx(tuple(np.quantile(values, [0.25, 0.5, 0.75])))
 
 
-def test_quartiles_of_a_match_metric_rank_by_distance_to_the_reference():
-    assert ranked_quartiles(np.array([1.0, 5.0, 2.5]), 0, MATCH, 2.0) == (1.75, 1.0, 3.0)
+def test_quartiles_of_a_match_metric_are_of_the_distances_to_the_reference():
+    # distances 1, 3 and 0.5; between 0.5 and 1, 1, between 1 and 3
+    assert quartiles(costs(np.array([1.0, 5.0, 2.5]), MATCH, 2.0), MATCH) == (0.75, 1.0, 2.0)
+    # values on both sides do not average to perfection
+    assert quartiles(costs(np.array([1.0, 3.0]), MATCH, 2.0), MATCH) == (1.0, 1.0, 1.0)
 
 
 def test_without_real_images_nothing_is_nearest_to_them():
     values = np.array([0.3, 0.1])
     assert np.isinf(costs(values, MATCH, math.nan)).all()
-    assert ranked_quartiles(values, 0, MATCH, math.nan) == (None, None, None)
+    assert quartiles(costs(values, MATCH, math.nan), MATCH) == (None, None, None)
     rows = pd.DataFrame({"model": ["dcgan", "age"], "median": [0.3, 0.1], "n": [2, 2], "without_value": [0, 0]})
     assert sentence(rows, MATCH).startswith("No ranking")
 
@@ -306,6 +310,79 @@ def test_runs_of_another_protocol_are_not_counted_as_lost_and_missing_values_are
     assert rows["median"].tolist() == [-5, -3.5]
 
 
+def test_what_could_not_be_measured_is_missing_and_what_was_not_finite_ranks_worst(tmp_path):
+    ends = [
+        at_end("critic", -1),
+        at_end("critic", -3),
+        at_end("critic", None, {**PROTOCOL, "not_available": "the value is -inf"}),
+        at_end("critic", None, {**PROTOCOL, "not_available": "no weights"}),
+        at_end("critic", None),  # without any reason
+        at_end("fid", 1),  # no row of the critic
+        at_end("critic", -100, OTHER),
+    ]
+    runs = [PretendedRun("dcgan", rows=[row], hyperparameters={"rate": number}) for number, row in enumerate(ends)]
+    runs += [PretendedRun("dcgan", "failed"), PretendedRun("dcgan", "running")]
+    folder = write_runs(tmp_path / "ends", runs)
+    _, _, main = compared(folder)
+    (some,) = main["critic"]
+    assert (some.without_value("dcgan"), some.not_measured("dcgan")) == (2, 4)
+    assert some.of("dcgan").run.tolist() == ["run-0", "run-1", "run-2", "run-7"]
+    assert some.sweep("dcgan").costs.tolist() == [1, 3, math.inf, math.inf]
+    summary = summary_of(folder).query("metric == 'critic'").set_index("protocol")
+    row = summary.loc[json.dumps(PROTOCOL)]
+    assert (row.runs, row.done, row.failed, row.n, row.without_value, row.not_measured) == (9, 7, 1, 2, 2, 4)
+    assert (row["median"], row.quartile_3) == (pytest.approx(math.nan, nan_ok=True), -2.5)  # -1 -3 none none
+    assert (row.configurations, row.seeds) == (4, 1)
+    assert (summary.loc[json.dumps(OTHER)].n, summary.loc[json.dumps(OTHER)].not_measured) == (1, 6)
+
+
+def test_runs_stand_in_the_studys_order_the_seeds_of_a_configuration_in_theirs(tmp_path):
+    cells = [("dcgan", 1, 1), ("age", 1, 0), ("dcgan", 2, 1), ("real", 0, 0), ("dcgan", 1, 0), ("dcgan", 2, 0)]
+    runs = [
+        PretendedRun(model, rows=[at_end("critic", -number)], hyperparameters={"rate": rate}, seed=seed)
+        for number, (model, rate, seed) in enumerate(cells)
+    ]
+    runs.insert(2, PretendedRun("dcgan", "failed", hyperparameters={"rate": 1}, seed=2, name="lost"))
+    _, _, main = compared(write_runs(tmp_path / "order", runs))
+    (some,) = main["critic"]
+    assert some.counted.run.tolist() == ["run-5", "run-0", "lost", "run-1", "run-6", "run-3"]
+    assert some.of("dcgan").value.tolist() == pytest.approx([-4, 0, math.nan, -5, -2], nan_ok=True)
+    assert some.models == ["dcgan", "age"]
+    assert (some.of_reference("real").tolist(), some.of_reference("noise").tolist()) == ([-3], [])
+    assert some.of("real").empty
+    assert some.reference == -3
+
+
+def test_the_main_protocol_of_a_metric_to_match_is_one_that_real_images_have(tmp_path):
+    runs = [PretendedRun("real", rows=[at_end("sample_diversity", 0.5)])]
+    runs += [PretendedRun("dcgan", rows=[at_end("sample_diversity", 0.25, OTHER), at_end("critic", -1)]) for _ in range(3)]
+    runs += [PretendedRun("dcgan", rows=[at_end("sample_diversity", 0.75)])]
+    runs += [PretendedRun("real", rows=[at_end("sample_diversity", None, {**OTHER, "not_available": "no time"})])]
+    _, found, main = compared(write_runs(tmp_path / "match", runs))
+    assert [some.protocol for some in found["sample_diversity"]] == [PROTOCOL, OTHER]
+    assert [some.protocol for some in main["sample_diversity"]] == [PROTOCOL]
+    assert main["sample_diversity"][0].is_ranked
+    assert not found["sample_diversity"][1].is_ranked
+
+
+def test_sanity_rows_choose_no_main_protocol(tmp_path):
+    runs = [PretendedRun(model, rows=[at_end("critic", -1, OTHER)]) for model in ("real", "noise", "noise", "dcgan")]
+    runs += [PretendedRun("dcgan", rows=[at_end("critic", -1)]) for _ in range(2)]
+    assert [some.protocol for some in compared(write_runs(tmp_path / "sane", runs))[2]["critic"]] == [PROTOCOL]
+
+
+def test_a_second_evaluation_that_could_be_of_two_is_of_none(tmp_path):
+    first = {"kind": "post-hoc", "seed": 0}
+    again = at_end("critic", -2, first | {"seed": 1, "evaluation": "second"})
+    runs = [
+        PretendedRun("dcgan", rows=[at_end("critic", -1, first), at_end("critic", -3, first | {"seed": 5}), again]),
+        PretendedRun("dcgan", rows=[at_end("critic", -1, first), again]),
+    ]
+    _, found, _ = compared(write_runs(tmp_path / "two", runs))
+    seconds = {some.protocol["seed"]: some.values.second.tolist() for some in found["critic"]}
+    assert seconds == {0: pytest.approx([math.nan, -2], nan_ok=True), 5: pytest.approx([math.nan], nan_ok=True)}
+
+
 def test_noise_levels_are_those_of_their_protocol_and_setting(tmp_path):
     def further(base):
         return lambda number: [
@@ -404,6 +481,7 @@ def test_studies_of_the_same_setting_are_pooled(tmp_path):
         ({"settings": {"width": 1.0}}, ["colormnist-mini, width 0.25", "colormnist-mini, width 1"]),
         ({"settings": {"batch_size": 32}}, ["colormnist-mini, batch 64", "colormnist-mini, batch 32"]),
         ({"settings": {"precision": "bf16"}}, ["colormnist-mini, float32", "colormnist-mini, bf16"]),
+        ({"settings": {"threads": 4}}, ["colormnist-mini, 1 threads", "colormnist-mini, 4 threads"]),
         ({"iterations": 20, "settings": {"width": 1}},
          ["colormnist-mini, 10 iterations, width 0.25", "colormnist-mini, 20 iterations, width 1"]),
     ],
@@ -420,6 +498,59 @@ def test_studies_of_other_settings_are_never_pooled(tmp_path, facts, settings):
     ]
     assert found["critic"] == main["critic"]
     assert tables.runs.configuration.nunique() == 3  # configurations of two settings are two, alike as they are
+
+
+@pytest.mark.parametrize(
+    ("codes", "labels"),
+    [
+        ([{"dcgan.py": "a"}, {"dcgan.py": "b"}], ["one", "two"]),
+        ([{"dcgan.py": "a", "age.py": "c"}, {"dcgan.py": "a", "age.py": "d"}], ["one", "two"]),
+        ([{"dcgan.py": "a"}, {"dcgan.py": "b"}, {"dcgan.py": "a", "age.py": "c"}], ["one", "two", "one"]),
+        ([{"dcgan.py": "a"}, {"age.py": "b"}], None),  # no model that both hold
+        ([{"dcgan.py": "a"}, {"dcgan.py": "a", "age.py": "b"}, {}], None),
+    ],
+)
+def test_studies_of_other_code_of_a_model_are_never_pooled(tmp_path, codes, labels):
+    names = ("one", "two", "three")
+    folders = [write_runs(tmp_path / name, runs_named(name, -1, -3), code=code) for name, code in zip(names, codes, strict=False)]
+    found = label_settings([json.loads((folder / "study.json").read_text()) for folder in folders])
+    assert found == [f"colormnist-mini, models as in {name}" if labels else "colormnist-mini" for name in labels or codes]
+    assert compared(*folders)[0].settings == list(dict.fromkeys(found))
+
+
+def test_studies_of_one_name_and_other_code_are_two_settings(tmp_path):
+    folders = [
+        write_runs(tmp_path / place / "digits", runs_named(place, -1), code={"dcgan.py": place}) for place in ("here", "there")
+    ]
+    first, second = compared(*folders)[0].settings
+    assert (first, second) == ("colormnist-mini, models as in digits", "colormnist-mini, models as in digits (2)")
+
+
+def test_of_a_run_that_several_studies_hold_the_rows_of_all_copies_count(tmp_path):
+    """Each was measured in ways of its own; a value wins over a reason for having none, whichever comes first."""
+    nothing = {**PROTOCOL, "not_available": "no weights"}
+    copies = {
+        "one": [at_end("critic", -1), at_end("fid", None, nothing), at_end("mode_kl", 2)],
+        "other": [at_end("critic", -1), at_end("fid", 7), at_end("inception_score", 3), at_end("mode_kl", None, nothing)],
+    }
+    folders = [write_runs(tmp_path / name, [PretendedRun("dcgan", rows=rows, name="same")]) for name, rows in copies.items()]
+    for order in (folders, folders[::-1]):
+        tables, found, _ = compared(*order)
+        assert {metric: some.values.value.tolist() for metric, (some,) in found.items()} == {
+            "critic": [-1], "fid": [7], "inception_score": [3], "mode_kl": [2],
+        }  # fmt: skip
+        assert len(tables.records) == 4
+        assert not_measured(tables, found) == {}
+
+
+def test_of_two_copies_the_values_of_the_one_that_came_farthest_count(tmp_path):
+    """The other may have been interrupted and trained again."""
+    copies = {"failed": [Row(0, "critic", -9.0, protocol=PROTOCOL), at_end("loss/x", 1)], "done": [at_end("critic", -1)]}
+    copies["done"] += [Row(0, "critic", -8.0, protocol=PROTOCOL), at_end("loss/x", 2)]
+    folders = [write_runs(tmp_path / name, [PretendedRun("dcgan", name, rows, name="same")]) for name, rows in copies.items()]
+    for order in (folders, folders[::-1]):
+        records = read_tables(order).records.set_index(["metric", "iteration"]).value
+        assert records.to_dict() == {("critic", 10): -1, ("critic", 0): -8, ("loss/x", 10): 2}
 
 
 def test_a_run_that_two_studies_hold_counts_once_and_its_finished_copy_wins(tmp_path):
