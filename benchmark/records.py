@@ -74,17 +74,26 @@ def _row(line: bytes, where: str) -> Row:
             raise TypeError("a value is no number")
         if not (isinstance(row.iteration, int) and isinstance(row.metric, str) and isinstance(row.protocol, dict)):
             raise TypeError("its iteration, metric or protocol is none")
-    except (ValueError, TypeError, AttributeError) as error:
+        if row.n is not None and not abs(row.n) < 2**63:
+            raise ValueError(f"n is {row.n:g}")
+        if b"\\u" in line:  # half a character, which no other file can hold
+            json.dumps(row.as_json(), ensure_ascii=False).encode()
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{where} is no row: {error}") from None
     return row
+
+
+LARGEST = 1e100
+"""Values beyond this are taken as infinite: no metric has such, and no axis can show them."""
 
 
 def _finite(row: Row) -> Row:
     """JSON has no NaN: a value that is not finite is not available, and the row says so."""
     numbers = (row.value, row.low, row.high)
-    if all(number is None or abs(number) < float("inf") for number in numbers):
+    if all(number is None or abs(number) < LARGEST for number in numbers):
         return row
-    protocol = {**row.protocol, "not_available": f"the value is {row.value}"}
+    odd = next(number for number in numbers if number is not None and not abs(number) < LARGEST)
+    protocol = {**row.protocol, "not_available": f"the value is {odd if isinstance(odd, float) else f'beyond {LARGEST:g}'}"}
     return Row(row.iteration, row.metric, None, None, None, row.n, protocol)
 
 
@@ -163,7 +172,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text())
     except FileNotFoundError:
         raise UserError(f"there is no {path}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UserError(f"{path} is no valid JSON: {error}") from None
 
 

@@ -208,7 +208,6 @@ def _section(section: Section, number: int, report: Report) -> dict[str, Any]:
     return {
         "section": section,
         "plots": plots,
-        "gallery": len(plots) > 2 and not any(plot.chart for plot in section.plots),
         "tables": [
             {
                 "table": table,

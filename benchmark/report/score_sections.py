@@ -113,7 +113,7 @@ def _rows(summary: pd.DataFrame, some: Comparison) -> pd.DataFrame:
 def _table(rows: pd.DataFrame, some: Comparison, those: Sequence[Comparison]) -> Table:
     shown = missing_as_none(rows)
     shown["interval"] = [
-        None if low is None or high is None else f"{low:.4g} to {high:.4g}".replace(" ", "\u00a0")
+        None if low is None or high is None else f"{low:.4g} to {high:.4g}".replace(" ", "\u00a0").replace("-", "−")
         for low, high in zip(shown.median_low, shown.median_high, strict=True)
     ]
     shown["with_a_value"] = [f"{n}\u00a0of\u00a0{runs}" for n, runs in zip(shown.n, shown.runs, strict=True)]
@@ -339,10 +339,22 @@ def critic_section(tables: Tables, main: Mapping[str, Sequence[Comparison]], fol
         "small: it looks "
         "for its own images, not for what is real."
     )
-    yield Section("critic-curves", "Does the critic overfit?", "", plots, [Table(columns, rows, note)] if rows else [])
+    yield Section(
+        "critic-curves", "Does the critic overfit?", _verdict(remembering), plots, [Table(columns, rows, note)] if rows else []
+    )
 
 
 SPLITS = ["critic_curve/validation", "critic_curve/test"]
+
+
+def _verdict(remembering: Sequence[Mapping[str, Any]]) -> str:
+    """The answer to the heading, by critic."""
+    words = []
+    for critic in dict.fromkeys(row["critic"] for row in remembering):
+        mine = [row for row in remembering if row["critic"] == critic]
+        runs, all_runs = sum(row["remembers"] for row in mine), sum(row["n"] for row in mine)
+        words.append(f"{critic}: {f'yes, in {runs} of {all_runs} runs' if runs else f'in none of {all_runs} runs'}.")
+    return " ".join(words)
 
 
 def _curves(tables: Tables, folder: FigureFolder) -> list[Plot]:
@@ -378,6 +390,6 @@ def _gap(setting: str, rows: pd.DataFrame, several: bool) -> str:
     middle = gap.median()
     how = f"{abs(middle):.2g} {'higher' if middle > 0 else 'lower'} than" if middle else "as high as"
     return (
-        f"{where}at the last point the critic scores validation images {how} test images (median over {len(gap)} "
+        f"{where}At the last point the critic scores validation images {how} test images (median over {len(gap)} "
         f"run{'s' * (len(gap) > 1)}, {gap.min():.2g} to {gap.max():.2g}), where the distance is {distance:.3g}."
     )

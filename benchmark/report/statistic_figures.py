@@ -12,6 +12,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from benchmark.measures import MEASURES
 from benchmark.report.analysis import swept
@@ -41,7 +42,7 @@ def _grid(number: int, width: float, height: float) -> tuple[Figure, list[Axes]]
 
 
 def _heading(setting: str, metric: str, several: bool) -> str:
-    return textwrap.fill(f"{MEASURES[metric].title}{f', {setting}' if several else ''}", 38)
+    return textwrap.fill(f"{MEASURES[metric].title}{f', {setting}' if several else ''}", 30)
 
 
 def _groups(table: pd.DataFrame) -> list[tuple[str, str, pd.DataFrame]]:
@@ -62,6 +63,8 @@ def best_of_k(table: pd.DataFrame, everyone: Sequence[str]) -> Figure:
                 axes.fill_between(mine.k, mine.low, mine.high, color=palette[model], alpha=0.15, linewidth=0)
             if rows.k.max() > 50:
                 axes.set_xscale("log")
+            else:
+                axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set(
                 xlabel="runs k that one can afford",
                 ylabel=f"expected best\n({_better(metric)})",
@@ -220,7 +223,8 @@ def _by_level(axes: Axes, levels: np.ndarray, values: np.ndarray, colour: tuple[
             axes.hlines(np.median(mine), position - 0.3, position + 0.3, color="black", linewidth=1)
     shown = range(0, len(found), -(-len(found) // LEVELS))
     words = [f"{found[place]:g}" if numeric else _cut(found[place]) for place in shown]
-    axes.set_xticks(shown, words, parse_math=False)
+    long = sum(map(len, words)) > 20
+    axes.set_xticks(shown, words, fontsize=6, rotation=30 if long else 0, ha="right" if long else "center")
     axes.set_xlim(-0.6, len(found) - 0.4)
 
 

@@ -21,6 +21,9 @@ from benchmark.report.tables import Tables
 SURE = 0.05
 """The p-value below which something is said to be more than chance."""
 
+PANELS = 12
+"""Hyperparameters in a figure, at most: those that explain most beyond chance."""
+
 
 def statistic_sections(
     main: Mapping[str, Sequence[Comparison]], tables: Mapping[str, pd.DataFrame], folder: FigureFolder
@@ -236,7 +239,7 @@ def _agreement(table: pd.DataFrame, folder: FigureFolder) -> Section | None:
         least, most = rows.loc[rows.spearman.idxmin()], rows.loc[rows.spearman.idxmax()]
         where = f"{setting}: " if table.setting.nunique() > 1 else ""
         words.append(
-            f"{where}over the runs of all models “{MEASURES[least.metric].title}” and “{MEASURES[least.other].title}” "
+            f"{where}Over the runs of all models “{MEASURES[least.metric].title}” and “{MEASURES[least.other].title}” "
             f"agree least "
             f"(rank correlation {least.spearman:.2f}; {least.disagreement:.0%} of the runs are in the better half by the "
             f"first and in the "
@@ -278,10 +281,11 @@ def _hyperparameters(those: Sequence[Comparison], table: pd.DataFrame, folder: F
             if rows.empty:
                 continue
             number = len(plots)
+            shown = rows.loc[(rows.share - rows.chance).sort_values(ascending=False, kind="stable").index[:PANELS].sort_values()]
             plots.append(
                 folder.plot(
                     f"hyperparameters_{number + 1}_{re.sub(r'[^a-z0-9_]+', '-', model.rpartition('.')[2].lower())}",
-                    statistic_figures.hyperparameters(some, model, rows),
+                    statistic_figures.hyperparameters(some, model, shown),
                     _which_matters(rows, title(model)),
                     f"Dots are runs{f' in {some.setting}' if table.setting.nunique() > 1 else ''}, bars medians. The "
                     f"share of the variance of "

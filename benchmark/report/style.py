@@ -22,6 +22,7 @@ STYLE: Any = {
     "font.size": 8,
     "axes.titlesize": 9,
     "svg.hashsalt": "alphagan",
+    "text.parse_math": False,  # a user's name may hold a $
     "axes.spines.top": False,
     "axes.spines.right": False,
 }

@@ -165,7 +165,7 @@ def paper_table(summary: pd.DataFrame) -> pd.DataFrame:
             "failed": row.failed,
             "lower quartile": _number(row.quartile_1),
             "median": _number(row.median),
-            "95 %": f"{_number(row.median_low)} to {_number(row.median_high)}",
+            "95 %": _interval(row.median_low, row.median_high),
             "upper quartile": _number(row.quartile_3),
             "IQR": _number(row.iqr),
             "best": _number(row.best),
@@ -174,6 +174,10 @@ def paper_table(summary: pd.DataFrame) -> pd.DataFrame:
         for row in ours.itertuples()
     ]
     return pd.DataFrame(rows)
+
+
+def _interval(low: Any, high: Any) -> str:
+    return "–" if pd.isna(low) and pd.isna(high) else f"{_number(low)} to {_number(high)}"
 
 
 def _number(value: Any) -> str:

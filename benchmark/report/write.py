@@ -16,7 +16,7 @@ from benchmark.records import write_atomically
 from benchmark.report import page, score_sections, statistic_sections
 from benchmark.report.comparison import Comparison, comparisons, main_comparisons, not_measured
 from benchmark.report.content import Report, RunDetails, RunEntry, RunValue, Section, Table
-from benchmark.report.figure_folder import FigureFolder
+from benchmark.report.figure_folder import FigureFolder, claim
 from benchmark.report.galleries import DAMAGED
 from benchmark.report.picture_sections import picture_sections
 from benchmark.report.ranking import BEST
@@ -40,12 +40,13 @@ def make_report(folders: Sequence[Path], output: Path) -> Path:
         and a CSV file for each further analysis.
 
     Raises:
-        UserError: if there is no study, or nothing measured in it yet.
+        UserError: if there is no study, nothing measured in it yet, or the folder holds other things.
     """
     tables = read_tables(folders)
-    output.mkdir(parents=True, exist_ok=True)
+    output.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(output.parent / ".report.lock")  # two commands on one study may end together
     with lock, tqdm(total=5, desc="report", disable=None, delay=2, leave=False) as bar:
+        claim(output)
         return _write(tables, output, bar)
 
 
@@ -57,7 +58,8 @@ def _write(tables: Tables, output: Path, bar: tqdm) -> Path:
     bar.update()
     _write_tables(tables, summary, analyses, output)
     bar.update()
-    sections = list(_sections(tables, found, main, summary, analyses, FigureFolder(output / "figures")))
+    figures = FigureFolder(output / "figures")
+    sections = list(_sections(tables, found, main, summary, analyses, figures))
     bar.update()
     report = Report(
         title=" + ".join(study["study"] for study in tables.studies),
@@ -69,6 +71,7 @@ def _write(tables: Tables, output: Path, bar: tqdm) -> Path:
     )
     bar.update()
     write_atomically(output / "index.html", page.render(report))
+    figures.remove_stale()
     bar.update()
     return output / "index.html"
 

@@ -321,9 +321,9 @@ def test_the_gap_of_the_critics_curves_has_a_sign_and_is_told_of_each_setting(tm
     tables, _, main = compared(*folders)
     (section,) = score_sections.critic_section(tables, main, FigureFolder(tmp_path / "figures"))
     assert section.plots[0].sentence == (
-        "colormnist-mini, width 0.25: at the last point the critic scores validation images 0.5 higher than test images "
+        "colormnist-mini, width 0.25: At the last point the critic scores validation images 0.5 higher than test images "
         "(median over 3 runs, 0.25 to 1), where the distance is 2. "
-        "colormnist-mini, width 1: at the last point the critic scores validation images 0.5 lower than test images "
+        "colormnist-mini, width 1: At the last point the critic scores validation images 0.5 lower than test images "
         "(median over 1 run, -0.5 to -0.5), where the distance is 2."
     )
 

@@ -176,7 +176,7 @@ def test_the_papers_table_says_what_is_missing_and_never_0(study):
         "failed": 1,
         "lower quartile": "–",
         "median": "–",
-        "95 %": "– to –",
+        "95 %": "–",
         "upper quartile": "-1.75",
         "IQR": "–",
         "best": "-1",

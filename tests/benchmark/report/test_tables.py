@@ -131,6 +131,9 @@ def test_what_is_no_study_is_named(tmp_path):
         make_report([tmp_path], tmp_path / "report")
 
 
+RUN = {"model": "dcgan", "seed": 0, "hyperparameters": {}}
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
@@ -142,6 +145,16 @@ def test_what_is_no_study_is_named(tmp_path):
         (lambda study: study | {"settings": study["settings"] | {"iterations": "10"}}, "lacks the number 'iterations'"),
         (lambda study: study | {"runs": {"run-0": {"model": "dcgan", "seed": 0}}}, "'run-0' lacks"),
         (lambda study: study | {"runs": {"run-0": None}}, "'run-0' lacks"),
+        (lambda study: study | {"fingerprint": 7}, "'fingerprint' is no text"),
+        (lambda study: study | {"study": ""}, "'study' is no text"),
+        (lambda study: study | {"code": ["age"]}, "'code' is no table"),
+        (lambda study: study | {"runs": {"../../outside": RUN}}, "has a name that is no folder's"),
+        (lambda study: study | {"runs": {"/etc": RUN}}, "has a name that is no folder's"),
+        (lambda study: study | {"runs": {"run-0": RUN | {"model": "line\r\nbreak"}}}, "has a model that is no name"),
+        (lambda study: study | {"runs": {"run-0": RUN | {"model": 7}}}, "has a model that is no name"),
+        (lambda study: study | {"runs": {"run-0": RUN | {"seed": "zero"}}}, "has a seed that is no whole number"),
+        (lambda study: study | {"runs": {"run-0": RUN | {"hyperparameters": [1]}}}, "has hyperparameters that are no table"),
+        (lambda study: study | {"runs": {"run-0": RUN | {"hyperparameters": {"a": "\ud800"}}}}, "half a character"),
     ],
 )
 def test_a_damaged_study_is_refused_in_a_line(study, damage, said):
@@ -199,7 +212,7 @@ def test_a_torn_last_line_is_forgiven_and_a_damaged_one_in_the_middle_is_named(s
             read_tables([study])
 
 
-@pytest.mark.parametrize("text", ["Infinity", "-Infinity", "NaN", "1e999"])
+@pytest.mark.parametrize("text", ["Infinity", "-Infinity", "NaN", "1e999", "1e308"])
 def test_a_value_that_is_not_finite_is_missing_and_the_row_says_why(study, text):
     """As another program may write it, for ours does not."""
     path = study / "runs" / "run-2" / "records.jsonl"
@@ -211,6 +224,14 @@ def test_a_value_that_is_not_finite_is_missing_and_the_row_says_why(study, text)
     records = read_tables([study]).records.query("run == 'run-2'")
     assert records.value.isna().all()
     assert json.loads(records.protocol.iloc[0])["not_available"] == f"the value is {float(text)}"
+
+
+def test_a_whole_number_that_no_float_can_hold_is_missing_too(study):
+    path = study / "runs" / "run-2" / "records.jsonl"
+    row = json.dumps(Row(10, "critic", -1.0, protocol=PROTOCOL).as_json())
+    path.write_text(row.replace("-1.0", "1" + 400 * "0") + "\n")
+    records = read_tables([study]).records.query("run == 'run-2'")
+    assert json.loads(records.protocol.iloc[0])["not_available"] == "the value is beyond 1e+100"
 
 
 def test_a_metric_without_any_finite_value_is_listed_with_its_reason(tmp_path):

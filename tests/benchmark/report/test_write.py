@@ -19,6 +19,7 @@ from benchmark.errors import UserError
 from benchmark.ledger import RunFolder
 from benchmark.measures import MEASURES
 from benchmark.records import Row
+from benchmark.report.studies import report_folder, study_folders
 from benchmark.report.summary import COLUMNS
 from benchmark.report.write import make_report
 from tests import golden
@@ -169,7 +170,7 @@ def test_the_page_is_self_contained_and_escapes(tmp_path):
 def test_a_report_of_the_same_records_is_the_same_to_the_byte(tmp_path):
     """Also in a process that hashes words otherwise, in another place and time zone."""
     first = contents(report_of(small_study(tmp_path / "study")))
-    assert {Path(name).suffix for name in first} == {".html", ".csv", ".md", ".tex", ".png", ".svg"}
+    assert {Path(name).suffix for name in first} == {"", ".html", ".csv", ".md", ".tex", ".png", ".svg"}
     line = [sys.executable, "-m", "benchmark", "report", "study", "--results", str(tmp_path), "--output", str(tmp_path / "again")]
     subprocess.run(line, check=True, cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": "1", "COLUMNS": "40", "TZ": "Asia/Tokyo"})
     assert contents(tmp_path / "again") == first
@@ -236,8 +237,8 @@ def test_the_golden_page_says_what_its_numbers_say(golden_page):
 
 def test_the_golden_report_lies_as_files(golden_report):
     assert {path.name for path in golden_report.iterdir()} == {
-        "index.html", "figures", "records.csv", "summary.csv", "summary.md", "summary.tex", "best_of_k.csv", "equal_budget.csv",
-        "improvement.csv", "agreement.csv", "hyperparameters.csv", "seeds.csv",
+        ".alphagan-report", "index.html", "figures", "records.csv", "summary.csv", "summary.md", "summary.tex", "best_of_k.csv",
+        "equal_budget.csv", "improvement.csv", "agreement.csv", "hyperparameters.csv", "seeds.csv",
     }  # fmt: skip
     figures = {path.stem for path in (golden_report / "figures").iterdir()}
     assert {f"hyperparameters_{number}" for number in range(1, 9)} == {
@@ -437,3 +438,51 @@ def test_the_golden_records_stay_as_they_are(golden_report):
     """A report writes into its own folder only."""
     assert {path.name for path in golden.FOLDER.iterdir()} == {*golden.STUDIES, golden.SUMMARY}
     assert {path.name for path in (golden.FOLDER / "digits").iterdir()} == {"study.json", "runs"}
+
+
+def test_nothing_of_anybody_elses_is_touched(tmp_path):
+    study = write_runs(tmp_path / "study", [PretendedRun("dcgan", rows=[at_end("critic", -1.0)])])
+    paper = tmp_path / "paper"
+    (paper / "figures").mkdir(parents=True)
+    (paper / "figures" / "mine.png").write_text("a picture")
+    for place in (paper, study, study / "runs", study / "runs" / "run-0"):
+        with pytest.raises(UserError, match="holds other things than a report"):
+            make_report([study], place)
+    assert (paper / "figures" / "mine.png").read_text() == "a picture"
+    assert not (paper / "index.html").exists()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "holiday.png").write_text("a picture")
+    report = study / "report"
+    report.mkdir()
+    (report / "figures").symlink_to(elsewhere)
+    with pytest.raises(UserError, match="is a link to another place"):
+        make_report([study], report)
+    assert [path.name for path in elsewhere.iterdir()] == ["holiday.png"]
+
+
+def test_figures_that_an_earlier_report_had_go_and_folders_stay(tmp_path):
+    study = write_runs(tmp_path / "study", [PretendedRun("dcgan", rows=[at_end("critic", -1.0)])])
+    figures = make_report([study], tmp_path / "again").parent / "figures"
+    (figures / "fid.png").write_text("of another time")
+    (figures / "folder.png").mkdir()
+    make_report([study], tmp_path / "again")
+    assert not (figures / "fid.png").exists()
+    assert (figures / "folder.png").is_dir()
+
+
+def test_the_folder_of_several_studies_is_nobody_elses(tmp_path):
+    folders = [write_runs(tmp_path / name, [PretendedRun("dcgan")]) for name in ("p", "q", "p+q", "other/p")]
+    with pytest.raises(UserError, match="name one with --output"):
+        report_folder(tmp_path, folders[:2])
+    with pytest.raises(UserError, match="name one with --output"):
+        report_folder(tmp_path, [folders[0], folders[3]])
+    assert report_folder(tmp_path, [folders[1], folders[3]]) == tmp_path / "q+p" / "report"
+    (tmp_path / "link").symlink_to(folders[0])
+    assert study_folders(tmp_path, ["p", "link", str(folders[0])]) == [folders[0]]
+
+
+def test_a_formula_in_a_name_is_a_name(tmp_path):
+    odd = {"$\\frac{$": 1, "rate": "$\\bad$1"}
+    runs = [PretendedRun("a.$x^{$", rows=[at_end("critic", value)], hyperparameters=odd | {"n": value}) for value in (-1.0, -2.0)]
+    assert make_report([write_runs(tmp_path / "odd", runs)], tmp_path / "odd" / "report").exists()
