@@ -19,6 +19,7 @@ from benchmark import critics
 from benchmark.cache import root
 from benchmark.datasets import Dataset
 from benchmark.generators import BATCH, Sampler, draw, reference_sampler
+from benchmark.measures import SECOND
 from benchmark.randomness import stream
 from benchmark.records import write_atomically
 from benchmark.study import Evaluation, Settings
@@ -44,8 +45,6 @@ from metrics.values import (
     score_value,
 )
 
-SECOND = "second"
-"""What the protocol of the second evaluation says under "evaluation"."""
 NOISE_LEVELS = (0.05, 0.1, 0.2)
 """Standard deviations of the normal noise that is added to test images in [-1, 1] (the paper's baseline of diversity)."""
 

@@ -25,6 +25,8 @@ class Measure:
         return {"maximize": "higher is better", "minimize": "lower is better", "match": "nearest to real is better"}[self.goal]
 
 
+SECOND = "second"
+"""What the protocol of the second evaluation of a finished run says under "evaluation"."""
 ANSWERS_FOR_ANYTHING = "The classifier names a digit in anything, noise too: read this beside the share of recognised samples."
 DISTANCE = "E[f(samples)] − E[f(test images)]"
 SAMPLE_SIZE = "Depends on the number of samples: compare at equal numbers only."

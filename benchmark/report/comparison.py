@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.measures import MEASURES, Measure
+from benchmark.measures import MEASURES, SECOND, Measure
 from benchmark.report.ranking import best_first, costs, quartiles
 from benchmark.report.statistics import Sweep
 from benchmark.report.style import REFERENCES, colours, in_order
-from benchmark.report.tables import LOST, SECOND, Tables
+from benchmark.report.tables import LOST, Tables
 
 OF_AUTOENCODERS = ("reconstruction_", "code_")
 """How the names of metrics begin that only models with an encoder have."""

@@ -195,14 +195,14 @@ def _section(section: Section, number: int, report: Report) -> dict[str, Any]:
     plots = []
     for place, plot in enumerate(section.plots):
         panels = plot.chart.panels if plot.chart else ()
-        scatter = any(point.x is not None for panel in panels for point in panel.points)
-        shown = {models[point.run] for panel in panels for point in panel.points} if scatter else set()
+        shown = {models[point.run] for panel in panels for point in panel.points}
         plots.append(
             {
                 "plot": plot,
                 "id": _chart_id(number, place),
                 "size": _size(plot),
                 "legend": [model for model in colours(_levels(models.values())) if model in shown],
+                "scatter": any(point.x is not None for panel in panels for point in panel.points),
             }
         )
     return {

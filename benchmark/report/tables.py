@@ -13,7 +13,7 @@ import pandas as pd
 
 from benchmark.errors import UserError
 from benchmark.ledger import RunFolder
-from benchmark.measures import MEASURES
+from benchmark.measures import MEASURES, SECOND
 from benchmark.records import RecordFile, Row
 from benchmark.report.studies import read_study
 
@@ -37,8 +37,6 @@ COLUMNS = (
 LOST = ("diverged", "failed")
 COPIES = ("done", *LOST, "running", "missing")
 """Of a run that several studies hold, the copy counts whose status comes first here."""
-SECOND = "second"
-"""What the protocol of a finished run's second evaluation says under "evaluation"."""
 NOT_FINITE = "the value is "
 """How the reason begins for a value that was measured, and is infinite or not a number."""
 FAMILIES = ("loss/", "critic_curve/", "sample_diversity/noise ", "critic_gap", "critic_in_training_gap")
