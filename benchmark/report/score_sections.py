@@ -30,6 +30,14 @@ HOW_TO_READ = (
     "Boxes show quartiles of the runs that have a value; where some have none (“n = 3 of 4”) they rank worst in the table's "
     "quartiles, and the table is what counts. Dots are single runs, black circles the ten best, dashed lines the sanity rows."
 )
+WHAT_COLUMNS_ARE = (
+    "± of one run: half of the 95 % interval of a single value over redrawing its samples, the median over runs. Not the "
+    "spread of seeds or of the sweep. 95 % of the median: over drawing other configurations (bootstrap over configurations, "
+    "each with its seeds); too narrow where there are fewer than about 15. Best, measured again: the run that the first "
+    "evaluation ranks best, by a second one on other samples and by another critic; the best of many is partly luck, and this "
+    "is what is left. Not measured: finished runs without a value by this protocol; they are missing, and count neither as "
+    "good nor as bad."
+)
 REFERENCE_WORDS = {"real": "real images score", "noise": "noise scores"}
 COLUMNS = {
     "model": "model",
@@ -56,7 +64,9 @@ def score_sections(
     """A section a metric. A figure holds the settings side by side; values of other protocols have figures of their own."""
     for metric, those in found.items():
         plots, notes = [], []
-        reading = HOW_TO_READ if metric == next(iter(found)) else "Boxes, dots, circles and lines as above."
+        is_first = metric == next(iter(found))
+        reading = HOW_TO_READ if is_first else "Boxes, dots, circles and lines as above."
+        columns = WHAT_COLUMNS_ARE if is_first else "Columns as above."
         for number, some in enumerate(_by_figure(those)):
             levels = noise_levels(tables, some) if metric == "sample_diversity" else {}
             name = metric + (f"_{number + 1}" if number else "")
@@ -80,7 +90,7 @@ def score_sections(
                 f"{one.setting}, protocol {one.protocol_id}: {words}. Numbers of other protocols do not compare with these."
             )
         yield Section(
-            metric, MEASURES[metric].title, "", plots, [_table(_rows(summary, one), one, those) for one in those], notes
+            metric, MEASURES[metric].title, "", plots, [_table(_rows(summary, one), one, those, columns) for one in those], notes
         )
 
 
@@ -110,7 +120,7 @@ def _rows(summary: pd.DataFrame, some: Comparison) -> pd.DataFrame:
     return summary[chosen]
 
 
-def _table(rows: pd.DataFrame, some: Comparison, those: Sequence[Comparison]) -> Table:
+def _table(rows: pd.DataFrame, some: Comparison, those: Sequence[Comparison], note: str) -> Table:
     shown = missing_as_none(rows)
     shown["interval"] = [
         None if low is None or high is None else f"{low:.4g} to {high:.4g}".replace(" ", "\u00a0").replace("-", "−")
@@ -118,17 +128,6 @@ def _table(rows: pd.DataFrame, some: Comparison, those: Sequence[Comparison]) ->
     ]
     shown["with_a_value"] = [f"{n}\u00a0of\u00a0{runs}" for n, runs in zip(shown.n, shown.runs, strict=True)]
     shown["model"] = [title(model) for model in shown.model]
-    note = (
-        "± of one run: half of the 95 % interval of a single value over redrawing its samples, the median over runs. Not "
-        "the spread "
-        "of seeds or of the sweep. 95 % of the median: over drawing other configurations (bootstrap over configurations, "
-        "each with "
-        "its seeds); too narrow where there are fewer than about 15. Best, measured again: the run that the first "
-        "evaluation ranks "
-        "best, by a second one on other samples and by another critic; the best of many is partly luck, and this is what "
-        "is left. "
-        "Not measured: finished runs without a value by this protocol; they are missing, and count neither as good nor as bad."
-    )
     if some.measure.goal == "match":
         note += " Quartiles, IQR and the interval are of the runs' distances to real images; the best are values."
     heading = f"{some.setting}, protocol {some.protocol_id}. " if len(those) > 1 else ""
@@ -237,8 +236,8 @@ def _what_a_box_is(ranked: pd.DataFrame) -> str:
     if ranked.seeds.max() == 1:
         return f"{runs}: a sweep over hyperparameters, not repeated seeds."
     return (
-        f"{runs}: a sweep over up to {int(ranked.configurations.max())} configurations, with up to "
-        f"{int(ranked.seeds.max())} seeds of each."
+        f"{runs}: a sweep over up to {int(ranked.configurations.max())} configurations, with up to {int(ranked.seeds.max())} "
+        "seeds of each."
     )
 
 
@@ -261,18 +260,17 @@ def scatter_section(main: Mapping[str, Sequence[Comparison]], folder: FigureFold
             words.append(f"{x.setting}: too few runs to tell how diversity and critic go together.")
         else:
             words.append(
-                f"{x.setting}: over {len(both)} runs of all models nearness to the diversity of real images and the "
-                f"critic have a rank correlation of "
-                f"{correlation:.2f}; "
-                f"the paper found them “highly but not perfectly” correlated on CelebA."
+                f"{x.setting}: over {len(both)} runs of all models nearness to the diversity of real images and the critic "
+                f"have a rank correlation of {correlation:.2f}; the paper found them “highly but not perfectly” correlated on "
+                "CelebA."
             )
     axis = "{0.measure.unit} ({0.measure.direction})".format
     plot = folder.plot(
         "critic_against_diversity",
         figures.scatter([x for x, _ in pairs], [y for _, y in pairs]),
         " ".join(words),
-        "Each dot is a run. The dashed line is the diversity of test images: nearest to it is best, and more than it is "
-        "no better than less.",
+        "Each dot is a run. The dashed line is the diversity of test images: nearest to it is best, and more than it is no "
+        "better than less.",
         "Figure 15 of the paper",
         Chart(panels, axis(pairs[0][1]), axis(pairs[0][0])),
     )
@@ -334,10 +332,9 @@ def critic_section(tables: Tables, main: Mapping[str, Sequence[Comparison]], fol
         for row in remembering
     ]
     note = (
-        "Gap: how much higher the critic scores the validation images that it was trained on than test images. It overfits where "
-        "that is more than chance makes it (95 %) and more than a tenth of the distance. Then its distances are too "
-        "small: it looks "
-        "for its own images, not for what is real."
+        "Gap: how much higher the critic scores the validation images that it was trained on than test images. It overfits "
+        "where that is more than chance makes it (95 %) and more than a tenth of the distance. Then its distances are too "
+        "small: it looks for its own images, not for what is real."
     )
     yield Section(
         "critic-curves", "Does the critic overfit?", _verdict(remembering), plots, [Table(columns, rows, note)] if rows else []
@@ -366,11 +363,10 @@ def _curves(tables: Tables, folder: FigureFolder) -> list[Plot]:
             "critic_curves" + (f"_{number + 1}" if number else ""),
             figures.critic_curves(mine, tables.runs.model),
             " ".join(_gap(setting, rows, mine.setting.nunique() > 1) for setting, rows in mine.groupby("setting", sort=False)),
-            "The critic that is trained beside each run from half way on, on the validation images that it is trained on and on "
-            "test images; medians over the runs of a model. Validation images scored higher than test images would mean that the "
-            "critic remembers them: its line on validation images would lie below the other. Points before the end of its "
-            "budget are "
-            "a learning curve, not scores.",
+            "The critic that is trained beside each run from half way on, on the validation images that it is trained on and "
+            "on test images; medians over the runs of a model. Validation images scored higher than test images would mean "
+            "that the critic remembers them: its line on validation images would lie below the other. Points before the end "
+            "of its budget are a learning curve, not scores.",
             "Figure 13 of the paper",
         )
         for number, (_, mine) in enumerate(points.groupby("protocol_id", sort=False))

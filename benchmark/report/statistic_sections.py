@@ -110,12 +110,10 @@ def _best_again(those: Sequence[Comparison]) -> Section | None:
         "measured again",
     ]
     text = (
-        "The best of many runs are chosen by the evaluation that the figures show. A score that was chosen for being high "
-        "is partly "
-        "luck of that evaluation's samples and of its critic; so each run is measured a second time, on other samples and by a "
-        f"critic of another seed, and this is what the best run, and the best {BEST} of a model at most, score then. Of a "
-        f"metric to "
-        "match, means are of distances to real images."
+        "The best of many runs are chosen by the evaluation that the figures show. A score that was chosen for being high is "
+        "partly luck of that evaluation's samples and of its critic; so each run is measured a second time, on other samples "
+        f"and by a critic of another seed, and this is what the best run, and the best {BEST} of a model at most, score then. "
+        "Of a metric to match, means are of distances to real images."
     )
     table = Table(columns, rows)
     return Section("best-again", "The best runs, chosen by one evaluation and reported by another", text, (), [table])
@@ -133,10 +131,9 @@ def _best_of_k(table: pd.DataFrame, everyone: Sequence[str], folder: FigureFolde
         statistic_figures.best_of_k(table, everyone),
         " ".join(words),
         "The expected best of k runs drawn without replacement from those that were made; k ends at their number. Bands: 95 % "
-        "bootstrap over configurations, each with its seeds; near the right end too narrow, for no draw is better than the best "
-        "seen. A curve begins where k runs cannot all be without a value. Runs are chosen and scored by one evaluation "
-        "here, which "
-        "flatters the best of many a little: the section above says how much.",
+        "bootstrap over configurations, each with its seeds; near the right end too narrow, for no draw is better than the "
+        "best seen. A curve begins where k runs cannot all be without a value. Runs are chosen and scored by one evaluation "
+        "here, which flatters the best of many a little: the section above says how much.",
     )
     return Section("best-of-k", "What a budget of k runs buys", "", [plot])
 
@@ -182,8 +179,7 @@ def _equal_budget(table: pd.DataFrame, everyone: Sequence[str], folder: FigureFo
         " ".join(words),
         "Sweeps of different size are not compared by their bests: more tries find better runs. Here each model has as many "
         "configurations as the smallest sweep, and as many seeds of each, drawn at random 1,000 times: boxes are the "
-        "quartiles and "
-        "circles the best of a draw, medians over the draws, with the range of 95 % of the draws' bests.",
+        "quartiles and circles the best of a draw, medians over the draws, with the range of 95 % of the draws' bests.",
     )
     return Section("equal-budget", "At equal budget", "", [plot])
 
@@ -198,8 +194,8 @@ def _improvement(table: pd.DataFrame, folder: FigureFolder) -> Section | None:
         "probability_of_improvement",
         statistic_figures.improvement(table),
         " ".join(words),
-        "How often a random run of the row's model is better than a random run of the column's, ties half. Runs that diverged or "
-        "failed are worse than any other.",
+        "How often a random run of the row's model is better than a random run of the column's, ties half. Runs that diverged "
+        "or failed are worse than any other.",
     )
     columns = {
         "metric": "metric",
@@ -213,9 +209,9 @@ def _improvement(table: pd.DataFrame, folder: FigureFolder) -> Section | None:
     first = np.arange(len(table)) % 2 == 0  # pairs stand below each other; of a tie neither is the better one
     kept = table[(table.value > 0.5) | (first & (table.value == 0.5))]  # the other half says the same
     note = (
-        "95 %: bootstrap over the configurations of both models; where two sweeps do not overlap it is [1, 1] however small they "
-        "are, so go by p: Mann and Whitney's test of the configurations' mean ranks, exact for few, corrected for the number of "
-        "pairs. Each pair stands once, from the side of the better one."
+        "95 %: bootstrap over the configurations of both models; where two sweeps do not overlap it is [1, 1] however small "
+        "they are, so go by p: Mann and Whitney's test of the configurations' mean ranks, exact for few, corrected for the "
+        "number of pairs. Each pair stands once, from the side of the better one."
     )
     return Section("improvement", "Is one model better than another?", "", [plot], [_readable(kept, columns, note)])
 
@@ -239,11 +235,9 @@ def _agreement(table: pd.DataFrame, folder: FigureFolder) -> Section | None:
         least, most = rows.loc[rows.spearman.idxmin()], rows.loc[rows.spearman.idxmax()]
         where = f"{setting}: " if table.setting.nunique() > 1 else ""
         words.append(
-            f"{where}Over the runs of all models “{MEASURES[least.metric].title}” and “{MEASURES[least.other].title}” "
-            f"agree least "
-            f"(rank correlation {least.spearman:.2f}; {least.disagreement:.0%} of the runs are in the better half by the "
-            f"first and in the "
-            f"worse half by the second, {least.expected:.0%} if the two had nothing to do with each other)"
+            f"{where}Over the runs of all models “{MEASURES[least.metric].title}” and “{MEASURES[least.other].title}” agree "
+            f"least (rank correlation {least.spearman:.2f}; {least.disagreement:.0%} of the runs are in the better half by the "
+            f"first and in the worse half by the second, {least.expected:.0%} if the two had nothing to do with each other)"
             + (
                 f", “{MEASURES[most.metric].title}” and “{MEASURES[most.other].title}” most ({most.spearman:.2f})."
                 if len(rows) > 1
@@ -254,9 +248,9 @@ def _agreement(table: pd.DataFrame, folder: FigureFolder) -> Section | None:
         "agreement",
         statistic_figures.agreement(table),
         " ".join(words) or "No two metrics have values of enough runs.",
-        "Left: 1 is the same order of the runs, 0 no relation; costs are compared, so better by one and better by the other is "
-        "positive whatever the metrics' directions. Right: the paper reports 15 % between its two Inception scores on CIFAR-10; "
-        "without any relation it would be 25 % for an even number of runs without ties, else what the table says.",
+        "Left: 1 is the same order of the runs, 0 no relation; costs are compared, so better by one and better by the other "
+        "is positive whatever the metrics' directions. Right: the paper reports 15 % between its two Inception scores on "
+        "CIFAR-10; without any relation it would be 25 % for an even number of runs without ties, else what the table says.",
     )
     columns = {"metric": "metric", "other": "and", "model": "runs of", "n": "runs", "spearman": "rank correlation"}
     columns |= {
@@ -266,8 +260,8 @@ def _agreement(table: pd.DataFrame, folder: FigureFolder) -> Section | None:
         "expected": "without relation",
     }
     note = (
-        "Runs that have a value by both. Over all models' runs a good part of an agreement is that models differ; "
-        "within a model it is not."
+        "Runs that have a value by both. Over all models' runs a good part of an agreement is that models differ; within a "
+        "model it is not."
     )
     return Section("agreement", "Do the metrics agree?", "", [plot], [_readable(table, columns, note)])
 
@@ -287,11 +281,10 @@ def _hyperparameters(those: Sequence[Comparison], table: pd.DataFrame, folder: F
                     f"hyperparameters_{number + 1}_{re.sub(r'[^a-z0-9_]+', '-', model.rpartition('.')[2].lower())}",
                     statistic_figures.hyperparameters(some, model, shown),
                     _which_matters(rows, title(model)),
-                    f"Dots are runs{f' in {some.setting}' if table.setting.nunique() > 1 else ''}, bars medians. The "
-                    f"share of the variance of "
-                    "the configurations' ranks that lies between the values, beside what chance gives with as many "
-                    "values. A sweep that "
-                    "draws its configurations at random varies several hyperparameters at once: a share is a hint, not a proof.",
+                    f"Dots are runs{f' in {some.setting}' if table.setting.nunique() > 1 else ''}, bars medians. The share of "
+                    "the variance of the configurations' ranks that lies between the values, beside what chance gives with as "
+                    "many values. A sweep that draws its configurations at random varies several hyperparameters at once: a "
+                    "share is a hint, not a proof.",
                 )
             )
     if not plots:
@@ -301,8 +294,7 @@ def _hyperparameters(those: Sequence[Comparison], table: pd.DataFrame, folder: F
     columns |= {"p_holm": "p (Holm)"}
     note = (
         "The unit is the configuration, its seeds together. The last p is corrected for the number of the model's "
-        "hyperparameters. "
-        "Lost runs rank worst, and are not drawn."
+        "hyperparameters. Lost runs rank worst, and are not drawn."
     )
     return Section("hyperparameters", "Which hyperparameter matters?", "", plots, [_readable(table, columns, note)])
 
@@ -311,8 +303,8 @@ def _which_matters(rows: pd.DataFrame, model: str) -> str:
     known = rows.dropna(subset="share")
     if known.empty:
         return (
-            f"{model}: nothing can be told about a single hyperparameter; too few configurations share a value, or all "
-            f"rank alike."
+            f"{model}: nothing can be told about a single hyperparameter; too few configurations share a value, or all rank "
+            "alike."
         )
     first = known.loc[(known.share - known.chance).idxmax()]
     name = first.hyperparameter.replace("_", " ")
@@ -339,11 +331,9 @@ def _seeds(those: Sequence[Comparison], table: pd.DataFrame, folder: FigureFolde
         "seeds",
         statistic_figures.seeds(shown),
         " ".join(words) or "All runs score alike.",
-        "Each vertical line is one configuration, its dots its seeds; configurations stand in the order of their means. "
-        "What lies "
-        "between dots on a line is noise of the seed, what lies between lines is the sweep. Neither is a substitute for "
-        "the other: "
-        "boxes over a sweep say nothing about repeated training.",
+        "Each vertical line is one configuration, its dots its seeds; configurations stand in the order of their means. What "
+        "lies between dots on a line is noise of the seed, what lies between lines is the sweep. Neither is a substitute for "
+        "the other: boxes over a sweep say nothing about repeated training.",
     )
     columns = {"metric": "metric", "model": "model", "seed_sd": "SD of seeds", "sweep_sd": "SD of configurations"}
     columns |= {
@@ -356,12 +346,9 @@ def _seeds(those: Sequence[Comparison], table: pd.DataFrame, folder: FigureFolde
     }
     note = (
         "Variance components of one-way random effects, over configurations with at least two seeds that have a value; a "
-        "share of "
-        "100 % is where no spread of configurations beyond that of their seeds was found. Intervals of the share: F "
-        "distribution. SD of "
-        "measuring: of one run's value over redrawing its samples, the median over runs; the SD of seeds contains it. For "
-        "a metric to "
-        "match, all are of distances to real images."
+        "share of 100 % is where no spread of configurations beyond that of their seeds was found. Intervals of the share: F "
+        "distribution. SD of measuring: of one run's value over redrawing its samples, the median over runs; the SD of seeds "
+        "contains it. For a metric to match, all are of distances to real images."
     )
     return Section("seeds", "Seeds or hyperparameters?", "", [plot], [_readable(table, columns, note)])
 

@@ -134,11 +134,10 @@ def _facts(tables: Tables) -> Iterator[str]:
     for study in tables.studies:
         settings, environment = study["settings"], study["environment"]
         yield (
-            f"{study['study']}: data set {study['dataset']} (fingerprint {study['fingerprint'][:12]}), preset {study['preset']}, "
-            f"{settings['iterations']} iterations of batch {settings['batch_size']}, networks at {settings['width']} of "
-            f"the paper's width. "
-            f"Made with version {study['benchmark']}, torch {environment.get('torch')} on {environment.get('machine')} "
-            f"({environment.get('instruction_set')})."
+            f"{study['study']}: data set {study['dataset']} (fingerprint {study['fingerprint'][:12]}), preset "
+            f"{study['preset']}, {settings['iterations']} iterations of batch {settings['batch_size']}, networks at "
+            f"{settings['width']} of the paper's width. Made with version {study['benchmark']}, torch "
+            f"{environment.get('torch')} on {environment.get('machine')} ({environment.get('instruction_set')})."
         )
 
 
