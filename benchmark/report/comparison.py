@@ -159,10 +159,13 @@ def _comparisons(tables: Tables, runs: pd.DataFrame, ours: pd.DataFrame, measure
 
 def main_comparisons(found: Mapping[str, Sequence[Comparison]]) -> dict[str, list[Comparison]]:
     """Of each metric and setting the comparison by the main protocol."""
-    return {
-        metric: [some for number, some in enumerate(those) if some.setting not in {other.setting for other in those[:number]}]
-        for metric, those in found.items()
-    }
+    return {metric: main_and_further(those)[0] for metric, those in found.items()}
+
+
+def main_and_further(those: Sequence[Comparison]) -> tuple[list[Comparison], list[Comparison]]:
+    """A metric's comparisons by the main protocols, one a setting, and those by any others."""
+    main = {some.setting: some for some in reversed(those)}  # the main protocol's comes first
+    return [some for some in those if main[some.setting] is some], [some for some in those if main[some.setting] is not some]
 
 
 def not_measured(tables: Tables, found: Mapping[str, Sequence[Comparison]]) -> dict[str, str]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmark.measures import MEASURES, Measure
 from benchmark.report import figures
-from benchmark.report.comparison import Comparison
+from benchmark.report.comparison import Comparison, main_and_further
 from benchmark.report.content import Box, Chart, Line, Panel, Plot, Point, Section, Table
 from benchmark.report.figure_folder import FigureFolder
 from benchmark.report.ranking import BEST
@@ -104,13 +104,8 @@ def _prefixed(one: Comparison, those: Sequence[Comparison], text: str) -> str:
 
 def _by_figure(those: Sequence[Comparison]) -> list[list[Comparison]]:
     """The main protocols of all settings together, then each further one alone."""
-    settings: list[str] = []
-    first: list[Comparison] = []
-    further: list[Comparison] = []
-    for some in those:
-        (first if some.setting not in settings else further).append(some)
-        settings.append(some.setting)
-    return [first, *([some] for some in further)]
+    main, further = main_and_further(those)
+    return [main, *([some] for some in further)]
 
 
 def _rows(summary: pd.DataFrame, some: Comparison) -> pd.DataFrame:

@@ -30,15 +30,7 @@ LEVELS = 8
 def _grid(number: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
     """Panels in rows of at most `COLUMNS`; to be used inside `rc_context(STYLE)`."""
     across = 2 if number == 4 else min(number, COLUMNS)
-    rows = -(-number // across)
-    figure, every = panels(across, width, height * rows)
-    if rows == 1:
-        return figure, every
-    figure.clear()
-    axes = list(figure.subplots(rows, across).flat)
-    for spare in axes[number:]:
-        spare.remove()
-    return figure, axes[:number]
+    return panels(number, width, height, across)
 
 
 def _heading(setting: str, metric: str, several: bool) -> str:

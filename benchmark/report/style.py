@@ -61,11 +61,16 @@ def colours(models: Iterable[str]) -> dict[str, tuple[float, float, float]]:
     return {**ours, **{name: mpl.colors.to_rgb(grey) for name, grey in REFERENCES.items()}}
 
 
-def panels(number: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    """A figure of axes side by side, each of this size in inches; to be used inside `rc_context(STYLE)`."""
-    figure = Figure(figsize=(number * width, height), layout="constrained")
+def panels(number: int, width: float, height: float, across: int | None = None) -> tuple[Figure, list[Axes]]:
+    """A figure of axes, each of this size in inches, in rows of so many, by default in one; inside `rc_context(STYLE)`."""
+    across = across or number
+    rows = -(-number // across)
+    figure = Figure(figsize=(across * width, rows * height), layout="constrained")
     FigureCanvasAgg(figure)
-    return figure, list(figure.subplots(1, number, squeeze=False)[0])
+    every = list(figure.subplots(rows, across, squeeze=False).flat)
+    for spare in every[number:]:
+        spare.remove()
+    return figure, every[:number]
 
 
 def save(figure: Figure, path: Path) -> bytes:

@@ -34,6 +34,21 @@ COLUMNS = (
     "hyperparameters",
     "protocol_id",
 )
+RUN_COLUMNS = (
+    "study",
+    "run",
+    "model",
+    "dataset",
+    "setting",
+    "seed",
+    "iterations",
+    "status",
+    "reason",
+    "hyperparameters",
+    "configuration",
+    "seconds",
+    "folder",
+)
 LOST = ("diverged", "failed")
 COPIES = ("done", *LOST, "running", "missing")
 """Of a run that several studies hold, the copy counts whose status comes first here."""
@@ -141,10 +156,7 @@ def _read_runs(folder: Path, study: Mapping[str, Any], setting: str) -> pd.DataF
                 "folder": folder / "runs" / name,
             }
         )
-    columns = (
-        "study run model dataset setting seed iterations status reason hyperparameters configuration seconds folder".split()  # noqa: SIM905
-    )
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=list(RUN_COLUMNS))
 
 
 def _read_records(runs: pd.DataFrame, copies: pd.DataFrame) -> pd.DataFrame:
@@ -157,21 +169,25 @@ def _read_records(runs: pd.DataFrame, copies: pd.DataFrame) -> pd.DataFrame:
     rows: list[tuple[Any, ...]] = []
     for run in runs.itertuples():
         hyperparameters = json.dumps(run.hyperparameters, sort_keys=True)
-        for row in _rows_of_copies(folders[run.run]):
+        for (*_, key), row in _rows_of_copies(folders[run.run]).items():
             protocol = json.dumps(row.protocol, sort_keys=True)
-            measured = (row.metric, row.value, row.low, row.high, row.n, protocol, hyperparameters, row.protocol_id)
+            measured = (row.metric, row.value, row.low, row.high, row.n, protocol, hyperparameters, key)
             rows.append((run.study, run.run, run.model, run.dataset, run.seed, row.iteration, run.status, *measured))
     records = pd.DataFrame(rows, columns=list(COLUMNS))
     return records.astype({"value": float, "low": float, "high": float, "n": "Int64"})
 
 
-def _rows_of_copies(folders: Sequence[Path]) -> list[Row]:
-    """The first copy's rows, and what only others have; a value where another has only a reason for having none."""
+def _rows_of_copies(folders: Sequence[Path]) -> dict[tuple[int, str, str], Row]:
+    """The first copy's rows, and what only others have; a value where another has only a reason for having none.
+
+    Returns:
+        Rows by iteration, metric and the protocol's hash.
+    """
     found: dict[tuple[int, str, str], Row] = {}
     for folder in folders:
         mine = {(row.iteration, row.metric, row.protocol_id): row for row in RecordFile(folder / "records.jsonl").read()}
         found |= {key: row for key, row in mine.items() if key not in found or found[key].value is None}
-    return list(found.values())
+    return found
 
 
 def final_values(tables: Tables) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -168,15 +169,9 @@ def _entries(tables: Tables, main: Mapping[str, Sequence[Comparison]]) -> list[R
 
 def _shown_first(tables: Tables, main: Mapping[str, Sequence[Comparison]]) -> list[str]:
     """All runs, the best of each model by each metric first: the page may not have room for the curves and pictures of all."""
-    bests = [
-        run
-        for place in range(BEST)
-        for those in main.values()
-        for some in those
-        for model in some.models
-        for run in some.best(model, BEST).run.iloc[place : place + 1]
-    ]
-    return list(dict.fromkeys([*bests, *tables.runs.run]))
+    bests = [some.best(model, BEST).run for those in main.values() for some in those for model in some.models]
+    in_turn = [run for place in itertools.zip_longest(*bests) for run in place if run is not None]
+    return list(dict.fromkeys([*in_turn, *tables.runs.run]))
 
 
 def _picture(path: Path) -> bytes:

@@ -5,6 +5,7 @@ import pytest
 
 from benchmark.report.write import make_report
 from tests import golden
+from tests.benchmark.report.pretended import write_study
 
 DOT = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGNgYGAAAAAEAAH2FzhVAAAAAElFTkSuQmCC")
 
@@ -28,3 +29,17 @@ def golden_report(tmp_path_factory) -> Path:
         patch.setattr("benchmark.report.figure_folder.save", save_nothing)
         folders = [golden.FOLDER / name for name in golden.STUDIES]
         return make_report(folders, tmp_path_factory.mktemp("golden") / "report").parent
+
+
+@pytest.fixture
+def study(tmp_path):
+    runs = [("real", "done", -0.1), ("noise", "done", -8.0)]
+    runs += [("dcgan", "done", value) for value in (-5.0, -1.0, -3.0, -2.0, -4.0)]
+    runs += [
+        ("age", "done", -2.0),
+        ("age", "done", -1.0),
+        ("age", "diverged", None),
+        ("age", "failed", None),
+        ("age", "running", None),
+    ]
+    return write_study(tmp_path / "golden", runs)

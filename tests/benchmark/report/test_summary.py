@@ -14,20 +14,6 @@ from tests.benchmark.report.pretended import PROTOCOL, PretendedRun, at_end, com
 HOSTILE = r"a|b_c*<script>alert(1)</script>&%$#{}~^\[x](y)`z`"
 
 
-@pytest.fixture
-def study(tmp_path):
-    runs = [("real", "done", -0.1), ("noise", "done", -8.0)]
-    runs += [("dcgan", "done", value) for value in (-5.0, -1.0, -3.0, -2.0, -4.0)]
-    runs += [
-        ("age", "done", -2.0),
-        ("age", "done", -1.0),
-        ("age", "diverged", None),
-        ("age", "failed", None),
-        ("age", "running", None),
-    ]
-    return write_study(tmp_path / "golden", runs)
-
-
 def test_quartiles_by_hand(study):
     row = summary_of(study).loc["dcgan"]
     assert (row.best, row.quartile_1, row["median"], row.quartile_3, row.iqr) == (-1, -4, -3, -2, 2)

@@ -35,20 +35,6 @@ MATCH = Measure("diversity", "Diversity", "match", "")
 OTHER = {"steps": 200}
 
 
-@pytest.fixture
-def study(tmp_path):
-    runs = [("real", "done", -0.1), ("noise", "done", -8.0)]
-    runs += [("dcgan", "done", value) for value in (-5.0, -1.0, -3.0, -2.0, -4.0)]
-    runs += [
-        ("age", "done", -2.0),
-        ("age", "done", -1.0),
-        ("age", "diverged", None),
-        ("age", "failed", None),
-        ("age", "running", None),
-    ]
-    return write_study(tmp_path / "golden", runs)
-
-
 # What is better
 
 
