@@ -148,6 +148,7 @@ def _phases(subject: _Subject) -> None:
 def _updates(subject: _Subject) -> None:
     module = subject.build()
     optimizers = dict(zip(module.schedule().phases, module.configure_optimizers(), strict=True))
+    module.begin_iteration()
     for number, phase in enumerate(module.schedule().updates):
         before = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
         try:

@@ -1,20 +1,23 @@
 """The contract of a model: it says what its players are, the base class writes the loop.
 
-A `GANModule` lists its `Phase`s; everything else (optimizers, minibatches, random draws, which parameters move, exact
-resumption) is done here once, for every model.
+A `GANModule` lists its `Phase`s; everything else (optimizers, minibatches, random draws, which parameters move, capturing an
+iteration as one graph, exact resumption) is done here once, for every model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
+from benchmark.captured import CannotCapture, Graph, Repeated
 from benchmark.randomness import derive_seed, stream
 from metrics.images import as_images
 
@@ -24,7 +27,8 @@ MakeOptimizer = Callable[[list[nn.Parameter], float], torch.optim.Optimizer]
 
 def adam(parameters: list[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
     """The optimizer of all four models: Adam with betas (0.5, 0.9)."""
-    return torch.optim.Adam(parameters, lr=learning_rate, betas=(0.5, 0.9), fused=True)
+    on_gpu = any(parameter.is_cuda for parameter in parameters)  # there its step count must be one that a graph can advance
+    return torch.optim.Adam(parameters, lr=learning_rate, betas=(0.5, 0.9), fused=True, capturable=on_gpu)
 
 
 @dataclass(eq=False)
@@ -90,7 +94,8 @@ class Schedule:
     updates: tuple[Phase, ...]
     """One entry an update of one iteration."""
     parameters: Mapping[Phase, tuple[nn.Parameter, ...]]
-    trainable: tuple[nn.Parameter, ...]
+    others: Mapping[Phase, tuple[nn.Parameter, ...]]
+    """Of each phase: what moves in other phases only."""
 
 
 class GANModule(pl.LightningModule):
@@ -106,22 +111,44 @@ class GANModule(pl.LightningModule):
     generator: nn.Module
     """Latents to images, unless a subclass writes `sample` itself."""
 
+    _schedule: Schedule | None
+    _streams: tuple[torch.Generator, ...]
+    """One for each update of an iteration."""
+    _inside: torch.Generator | None
+    _outside: torch.Generator | None
+    _sums: dict[str, Tensor]
+    _summed_iterations: int
+    _loop: Repeated | None
+    _recording: bool
+
     def __init__(self) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.save_hyperparameters()  # Lightning walks up the frames to the subclass's arguments
         self.seed = 0
-        self.iteration = 0
-        self._schedule: Schedule | None = None
-        self._inside: torch.Generator | None = None
-        self._outside: torch.Generator | None = None
-        self._sums: dict[str, Tensor] = {}
-        self._summed_iterations = 0
+        self.new_graph: Callable[[], Graph] | None = None
+        self.execution = "eager"
+        self._iteration = 0
+        vars(self).update(_outside_training())
 
     @property
     def hparams(self) -> Any:
         """The constructor's arguments, by name and as attributes."""
         return super().hparams
+
+    @property
+    def iteration(self) -> int:
+        """How many iterations the model has been trained for.
+
+        A loss that reads it is trained without a graph, in which the number of one iteration would stand for all.
+        """
+        if self._recording:
+            raise CannotCapture("a loss reads self.iteration, of which a graph would keep the first value")
+        return self._iteration
+
+    @iteration.setter
+    def iteration(self, value: int) -> None:
+        self._iteration = value
 
     # What a model says.
 
@@ -161,11 +188,13 @@ class GANModule(pl.LightningModule):
         listed = self.phases()
         phases = tuple(dict.fromkeys(listed))
         parameters = {phase: tuple(p for p in phase.parameters() if p.requires_grad) for phase in phases}
+        trainable = dict.fromkeys(p for phase in phases for p in parameters[phase])
+        mine = {phase: set(parameters[phase]) for phase in phases}
         return Schedule(
             phases=phases,
             updates=tuple(phase for phase in listed for _ in range(phase.updates)),
             parameters=parameters,
-            trainable=tuple(dict.fromkeys(p for phase in phases for p in parameters[phase])),
+            others={phase: tuple(p for p in trainable if p not in mine[phase]) for phase in phases},
         )
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
@@ -173,29 +202,86 @@ class GANModule(pl.LightningModule):
         plan = self.schedule()
         return [(phase.optimizer or adam)(list(plan.parameters[phase]), phase.learning_rate) for phase in plan.phases]
 
-    def training_step(self, chunk: Chunk) -> None:
-        """Run a chunk of iterations. Lightning's own optimizer wrappers and step counters are not used."""
-        optimizers = self.optimizers(use_pl_optimizer=False)
-        optimizers = optimizers if isinstance(optimizers, list) else [optimizers]
-        by_phase = dict(zip(self.schedule().phases, optimizers, strict=True))
-        for _ in range(chunk.iterations):
-            self._iterate(chunk, by_phase)
+    def on_train_start(self) -> None:
+        """A graph that was captured on other optimizers, or before the weights were moved, is of no use."""
+        self._loop, self._streams, self._sums, self._summed_iterations = None, (), {}, 0
 
-    def _iterate(self, chunk: Chunk, optimizers: Mapping[Phase, torch.optim.Optimizer]) -> None:
-        for update, phase in enumerate(self.schedule().updates):
-            self._count(phase, self.update(update, chunk, optimizers[phase]))
-        self.iteration += 1
-        self._summed_iterations += 1
+    def on_train_end(self) -> None:
+        """Note how it was done, and give the graph's memory back."""
+        if self._loop is not None:
+            self.execution, self._loop = self._loop.execution, None
+
+    def training_step(self, chunk: Chunk) -> None:
+        """Run a chunk of iterations; all chunks of a training hold the same images.
+
+        Lightning's own optimizer wrappers and step counters are not used. On a GPU an iteration is captured as a graph and
+        replayed: see `Repeated`.
+        """
+        if self._loop is None:
+            optimizers = self.optimizers(use_pl_optimizer=False)
+            self._loop = self._make_loop(chunk, optimizers if isinstance(optimizers, list) else [optimizers])
+        self._repeat(self._loop, chunk.iterations)
+
+    def _repeat(self, loop: Repeated, iterations: int) -> None:
+        with self._global_draws_forked():
+            for _ in range(iterations):
+                loop()
+                self._iteration += 1
+                self._summed_iterations += 1
+
+    def _make_loop(self, chunk: Chunk, optimizers: Sequence[torch.optim.Optimizer]) -> Repeated:
+        by_phase = dict(zip(self.schedule().phases, optimizers, strict=True))
+
+        def iteration() -> None:
+            for update, phase in enumerate(self.schedule().updates):
+                self._count(phase, self.update(update, chunk, by_phase[phase]))
+
+        def state() -> tuple[list[Tensor], list[Tensor]]:
+            moments = [value for optimizer in optimizers for entry in optimizer.state.values() for value in entry.values()]
+            rest = [*self.buffers(), *moments, *self._sums.values()]
+            return [value.detach() for value in self.parameters()], [value for value in rest if isinstance(value, Tensor)]
+
+        self._make_streams()
+        loop = Repeated(self.begin_iteration, iteration, state, self._streams, self.new_graph, self._while_recording)
+        if chunk.pixels.device != self.device:
+            loop.stay_eager("the images do not fit on the device")
+        return loop
+
+    @contextmanager
+    def _while_recording(self) -> Iterator[None]:
+        self._recording = True
+        try:
+            yield
+        finally:
+            self._recording = False
+
+    def begin_iteration(self) -> None:
+        """Make every draw of this iteration a function of (seed, iteration, update).
+
+        Each update has a stream of its own. Torch's global ones, of layers like dropout, begin anew with each iteration, because a
+        graph cannot seed them between its updates.
+        """
+        self._make_streams()
+        for update, source in enumerate(self._streams):
+            source.manual_seed(derive_seed(self.seed, "train", self._iteration, update))
+        shared = derive_seed(self.seed, "train", self._iteration, "global")
+        torch.default_generator.manual_seed(shared)  # torch.manual_seed takes a hundred times as long: it asks for every backend
+        if self.device.type == "cuda":
+            torch.cuda.default_generators[self.device.index or 0].manual_seed(shared)
+
+    def _make_streams(self) -> None:
+        if not self._streams:
+            self._streams = tuple(torch.Generator(self.device) for _ in self.schedule().updates)
 
     def update(self, update: int, chunk: Chunk, optimizer: torch.optim.Optimizer) -> Mapping[str, Tensor]:
-        """Make one update of the present iteration: its number in the schedule, the data, its phase's optimizer.
+        """Make one update of the iteration that was begun: its number in the schedule, the data, its phase's optimizer.
 
         Returns:
             The terms of its loss.
         """
         phase = self.schedule().updates[update]
         parameters = self.schedule().parameters[phase]
-        with self._randomness_of(update), self._only_moves(phase):
+        with self._draws_from(self._streams[update]), self._only_moves(phase):
             terms = phase.loss(self._minibatch(chunk))
             gradients = torch.autograd.grad(_total(phase, terms), parameters)
             for parameter, gradient in zip(parameters, gradients, strict=True):
@@ -213,48 +299,51 @@ class GANModule(pl.LightningModule):
         return as_images(chunk.pixels[chosen.to(chunk.pixels.device)].to(self.device))
 
     @contextmanager
-    def _randomness_of(self, update: int) -> Iterator[None]:
-        """Make every draw a function of (seed, iteration, update): ours, and torch's global ones for layers like dropout."""
-        seed = derive_seed(self.seed, "train", self.iteration, update)
-        devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(seed)
-            self._inside = torch.Generator(self.device).manual_seed(seed)
-            try:
-                yield
-            finally:
-                self._inside = None
+    def _draws_from(self, source: torch.Generator) -> Iterator[None]:
+        self._inside = source
+        try:
+            yield
+        finally:
+            self._inside = None
+
+    def _global_draws_forked(self) -> AbstractContextManager[None]:
+        """What training draws from torch's global streams, others do not feel."""
+        return torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else [])
 
     @contextmanager
     def _only_moves(self, phase: Phase) -> Iterator[None]:
         """No gradient is computed for other players' parameters, and nothing is recorded where none can flow."""
-        mine = set(self.schedule().parameters[phase])
-        for parameter in self.schedule().trainable:
-            parameter.requires_grad_(parameter in mine)
+        others = self.schedule().others[phase]
+        for parameter in others:
+            parameter.requires_grad_(False)
         try:
             yield
         finally:
-            for parameter in self.schedule().trainable:
+            for parameter in others:
                 parameter.requires_grad_(True)
 
+    @torch.no_grad()
     def _count(self, phase: Phase, terms: Mapping[str, Tensor]) -> None:
+        """Add the terms to sums that stay where they are on the device: nobody waits for them."""
         share = 1 / self.schedule().updates.count(phase)
         for name, value in terms.items():
             key = f"{phase.name}/{name}"
-            value = value.detach() * share
-            self._sums[key] = self._sums[key] + value if key in self._sums else value
+            if key not in self._sums:
+                self._sums[key] = torch.zeros_like(value)
+            self._sums[key].add_(value, alpha=share)
 
     def take_mean_terms(self) -> dict[str, float]:
         """The mean of every loss term since the last call, by "phase/term"; one transfer from the device.
 
         A term that stopped being finite in between is not finite in the mean.
         """
-        if not self._sums:
+        if not self._summed_iterations:
             return {}
-        means = (torch.stack(list(self._sums.values())).double() / self._summed_iterations).tolist()
-        names = list(self._sums)
-        self._sums, self._summed_iterations = {}, 0
-        return dict(zip(names, means, strict=True))
+        sums = list(self._sums.values())
+        means = (torch.stack(sums).double() / self._summed_iterations).tolist()
+        torch._foreach_zero_(sums)
+        self._summed_iterations = 0
+        return dict(zip(self._sums, means, strict=True))
 
     def transfer_batch_to_device(self, batch: Chunk, device: torch.device, dataloader_idx: int) -> Chunk:
         """A chunk's images are on the device already."""
@@ -280,9 +369,22 @@ class GANModule(pl.LightningModule):
                         saved_group[flag] = fresh_group[flag]
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy shares no random stream with the original and is outside of training."""
-        state = super().__getstate__()
-        return {**state, "_schedule": None, "_inside": None, "_outside": None, "_sums": {}, "_summed_iterations": 0}
+        """A copy shares no random stream and no graph with the original, and is outside of training."""
+        return {**super().__getstate__(), **_outside_training()}
+
+
+def _outside_training() -> dict[str, Any]:
+    """What a model holds of one training on one device, at its begin: it does not outlive that, nor go into copies."""
+    return {
+        "_schedule": None,
+        "_streams": (),
+        "_inside": None,
+        "_outside": None,
+        "_sums": {},
+        "_summed_iterations": 0,
+        "_loop": None,
+        "_recording": False,
+    }
 
 
 def _total(phase: Phase, terms: Mapping[str, Tensor]) -> Tensor:
@@ -294,5 +396,4 @@ def _total(phase: Phase, terms: Mapping[str, Tensor]) -> Tensor:
     for name, value in terms.items():
         if not isinstance(value, Tensor) or value.ndim != 0:
             raise TypeError(f"phase {phase.name!r}: loss term {name!r} must be a scalar tensor")
-    total: Tensor = sum(terms.values())  # type: ignore[assignment]
-    return total
+    return reduce(add, terms.values())

@@ -59,5 +59,5 @@ def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, generator: torc
     (gradient,) = torch.autograd.grad(scores.sum(), between, create_graph=True, allow_unused=True, materialize_grads=True)
     squared = gradient.flatten(1).square().sum(1)
     flat = squared == 0
-    norm = torch.where(flat, 1.0, squared).sqrt().masked_fill(flat, 0.0)
+    norm = squared.masked_fill(flat, 1.0).sqrt().masked_fill(flat, 0.0)
     return (norm - 1).square().mean()

@@ -1,6 +1,7 @@
 """Small models and runs that several tests use."""
 
 import errno
+import json
 import os
 import threading
 import time
@@ -49,9 +50,7 @@ def make_run(path: str = "baselines.DCGAN", iterations: int = 4, **hyperparamete
 def iterate(module: GANModule, iterations: int = 1, pixels: torch.Tensor = PIXELS) -> list[torch.optim.Optimizer]:
     """Train without a trainer; returns the optimizers."""
     optimizers = module.configure_optimizers()
-    by_phase = dict(zip(module.schedule().phases, optimizers, strict=True))
-    for _ in range(iterations):
-        module._iterate(Chunk(pixels, 8, 1), by_phase)
+    module._repeat(module._make_loop(Chunk(pixels, 8, 1), optimizers), iterations)
     return optimizers
 
 
@@ -132,6 +131,16 @@ class Lingers(Tiny):
         if self.iteration == 3:
             print("hello from a model")  # noqa: T201
             threading.Thread(target=time.sleep, args=(100_000,)).start()
+        return super().judge_loss(images)
+
+
+class ShowsItsEnvironment(Tiny):
+    """Prints what its process was given."""
+
+    def judge_loss(self, images):
+        if self.iteration == 3:
+            names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "CUDA_MPS_PIPE_DIRECTORY")
+            print(json.dumps({name: os.environ.get(name) for name in names} | {"torch": torch.get_num_threads()}))  # noqa: T201
         return super().judge_loss(images)
 
 

@@ -68,6 +68,7 @@ def test_only_the_phases_parameters_move_and_the_others_get_no_gradient():
         return original(images)
 
     module.schedule().phases[0].loss = spy
+    module.begin_iteration()
     module.update(0, Chunk(PIXELS, 8, 1), optimizers[0])
     moved = {name.split(".")[0] for name, value in module.state_dict().items() if not torch.equal(value, before[name])}
     assert moved == {"generator"}
@@ -133,11 +134,11 @@ def test_draws_depend_on_seed_iteration_and_update_alone_dropout_included():
     first, second = seeded(), seeded()
     iterate(first, 3)
     optimizers = second.configure_optimizers()
-    by_phase = dict(zip(second.schedule().phases, optimizers, strict=True))
+    loop = second._make_loop(Chunk(PIXELS, 8, 1), optimizers)
     for _ in range(3):
         torch.rand(17)  # somebody else's draws, and the module's own outside of training
         second.sample(2)
-        second._iterate(Chunk(PIXELS, 8, 1), by_phase)
+        second._repeat(loop, 1)
     assert same_weights(first, second)
 
 
