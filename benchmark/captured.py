@@ -1,13 +1,15 @@
 """Something that a device does again and again, recorded once as a graph of its kernels and replayed.
 
-The networks here are small: launching their kernels one by one takes a GPU's host longer than the GPU needs to compute them. A CUDA
-graph launches all of them at once. Eager execution stays the reference: it comes first, and a graph is believed only if it gives
-the same.
+The networks here are small: launching their kernels one by one takes a GPU's host longer than the GPU needs to compute them. A
+CUDA graph launches all of them at once. Eager execution stays the reference: it comes first, and a graph is believed only if it
+gives the same.
 """
 
 from __future__ import annotations
 
 import math
+import os
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
@@ -19,6 +21,10 @@ EAGER_FIRST = 3
 """Times that something is done eagerly: optimizers make their state, libraries choose their kernels."""
 TOLERANCE = 1e-5
 """Relative difference to what eager execution gives, up to which a graph is believed."""
+
+
+EAGER = "EAGER"
+"""Of the environment: not empty, everything is executed eagerly, to compare or to look for a mistake."""
 
 
 class CannotCapture(RuntimeError):
@@ -56,6 +62,11 @@ class CudaGraph:
         self._graph.replay()
 
 
+def graphs_of(device: torch.device) -> Callable[[], Graph] | None:
+    """What makes graphs on a device: None where there are none, or where the environment's EAGER=1 asks for none."""
+    return CudaGraph if device.type == "cuda" and not os.environ.get(EAGER) else None
+
+
 class Repeated:
     """Work that is repeated: eagerly, or from a graph once it is known to give the same.
 
@@ -85,11 +96,13 @@ class Repeated:
 
     def stay_eager(self, why: str) -> None:
         """Do without a graph, for a reason that people are told where there could have been one."""
-        self._why_eager, self.new_graph = why if self.new_graph else "", None
+        if self.new_graph is not None:
+            self._why_eager, self.new_graph = why, None
+            warnings.warn(f"trained without a graph, which takes longer: {why}", stacklevel=2)
 
     @property
     def execution(self) -> str:
-        """"captured", or "eager" with the reason where a graph could have been had."""
+        """ "captured", or "eager" with the reason where a graph could have been had."""
         return "captured" if self.graph else f"eager: {self._why_eager}" if self._why_eager else "eager"
 
     def __call__(self) -> None:
@@ -105,7 +118,7 @@ class Repeated:
             self._eager_left = max(0, self._eager_left - 1)
 
     def _capture(self, new_graph: Callable[[], Graph]) -> None:
-        """Do it once more, both ways from the same state. What eager execution gives stands if there is no graph, or a wrong one."""
+        """Do it once more, both ways from the same state; what eager execution gives stands unless a graph gives the same."""
         weights, rest = self.state()
         tensors = [*weights, *rest]
         before = [value.clone() for value in tensors]

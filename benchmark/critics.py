@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from benchmark import networks
+from benchmark.captured import Repeated, graphs_of
 from benchmark.datasets import Dataset
 from benchmark.generators import BATCH, Sampler, draw
 from benchmark.randomness import derive_seed, stream
@@ -66,17 +67,36 @@ class CompanionCritic:
         self.validation = dataset["validation"].to(device)
         network.to(device).to(memory_format=torch.channels_last)
         self.critic = WassersteinCritic(network, budget, PENALTY_WEIGHT, LEARNING_RATE, self.source)
+        self._loop: tuple[Sampler, Repeated] | None = None
         self.protocol = protocol(settings, budget, schedule, device.type, every, seed)
 
     def advance(self, sampler: Sampler, steps: int) -> None:
-        """Take steps on validation images; every draw is a function of the step's number."""
-        pixels = self.validation
+        """Take steps on validation images; every draw is a function of the step's number.
+
+        On a GPU a step is captured as a graph, as long as the sampler is the same one.
+        """
+        if self._loop is None or self._loop[0] is not sampler:
+            self._loop = sampler, self._make_loop(sampler)
         for _ in range(steps):
+            self._loop[1]()
+            self.critic.steps += 1
+
+    def _make_loop(self, sampler: Sampler) -> Repeated:
+        def begin() -> None:
             self.source.manual_seed(derive_seed("critic", self.schedule, self.seed, self.critic.steps))
-            size = self.settings.batch_size
+
+        def update() -> None:
+            size, pixels = self.settings.batch_size, self.validation
             chosen = torch.randint(len(pixels), (size,), generator=self.source, device=self.device)
             real = as_images(pixels[chosen])
-            self.critic.step(real, sampler(size, self.source))
+            self.critic.update(real, sampler(size, self.source))
+
+        return Repeated(begin, update, self.critic.moves, [self.source], graphs_of(self.device))
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from the critic's `state_dict()`."""
+        self.critic.load_state_dict(state)
+        self._loop = None  # the optimizer's tensors are other ones now
 
     def score(self, sampler: Sampler, iteration: int, metric: str) -> Row:
         """The critic's value on test images; not available before its budget."""

@@ -258,8 +258,8 @@ class GANModule(pl.LightningModule):
     def begin_iteration(self) -> None:
         """Make every draw of this iteration a function of (seed, iteration, update).
 
-        Each update has a stream of its own. Torch's global ones, of layers like dropout, begin anew with each iteration, because a
-        graph cannot seed them between its updates.
+        Each update has a stream of its own. Torch's global ones, of layers like dropout, begin anew with each iteration, because
+        a graph cannot seed them between its updates.
         """
         self._make_streams()
         for update, source in enumerate(self._streams):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -23,9 +23,16 @@ BATCH = 500
 
 
 def draw(sampler: Sampler, n: int, source: torch.Generator) -> Iterator[Tensor]:
-    """Draw n images, batch by batch."""
+    """Draw n images, batch by batch.
+
+    Raises:
+        Diverged: for images that are not finite.
+    """
     for start in range(0, n, BATCH):
-        yield sampler(min(BATCH, n - start), source)
+        images = sampler(min(BATCH, n - start), source)
+        if not images.isfinite().all():
+            raise Diverged("samples are not finite")
+        yield images
 
 
 def reference_sampler(name: str, dataset: Dataset, device: torch.device, split: str = "train") -> Sampler:
@@ -33,12 +40,12 @@ def reference_sampler(name: str, dataset: Dataset, device: torch.device, split: 
 
     A batch holds no image twice where the split is large enough for that.
     """
-    pixels = dataset[split]
+    pixels = dataset[split].to(device)
 
     def real(n: int, source: torch.Generator) -> Tensor:
         distinct = torch.randperm(len(pixels), generator=source, device=device)[:n]
         again = torch.randint(len(pixels), (n - len(distinct),), generator=source, device=device)
-        return as_images(pixels[torch.cat([distinct, again]).cpu()].to(device))
+        return as_images(pixels[torch.cat([distinct, again])])
 
     def noise(n: int, source: torch.Generator) -> Tensor:
         return torch.rand(n, *dataset.image_shape, generator=source, device=device) * 2 - 1
@@ -91,34 +98,37 @@ def generator_of(module: GANModule, draws: int) -> Sampler:
 
 
 def sampler_of(twin: GANModule) -> Sampler:
-    """The sampler of an evaluation copy, without gradients; a `Diverged` is raised for samples that are not finite."""
-
-    def sampler(n: int, source: torch.Generator) -> Tensor:
-        with torch.no_grad():
-            images = twin.sample(n, source)
-        if not images.isfinite().all():
-            raise Diverged("samples are not finite")
-        return images
-
-    return sampler
-
-
-def training_generator(module: GANModule) -> Sampler:
-    """The generator of the moment for the critic beside a training: a copy in eval mode, batch norm going by the batch.
-
-    A copy, so that nothing of the training moves; batch statistics, because calibrating anew every few iterations would cost more
-    than the training.
-    """
-    twin = copy.deepcopy(module).eval().requires_grad_(False)
-    for layer in twin.modules():
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-            layer.train()
+    """The sampler of an evaluation copy, without gradients."""
 
     def sampler(n: int, source: torch.Generator) -> Tensor:
         with torch.no_grad():
             return twin.sample(n, source)
 
     return sampler
+
+
+class TrainingGenerator:
+    """The generator of the moment for the critic beside a training: a copy in eval mode, batch norm going by the batch.
+
+    A copy, so that nothing of the training moves; batch statistics, because calibrating anew every few iterations would cost more
+    than the training. A `Sampler`.
+    """
+
+    def __init__(self, module: GANModule) -> None:
+        self.twin = copy.deepcopy(module).eval().requires_grad_(False)
+        for layer in self.twin.modules():
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+                layer.train()
+
+    @torch.no_grad()
+    def follow(self, module: GANModule) -> Self:
+        """Take over the model's weights as they are now, into the same memory."""
+        torch._foreach_copy_([*self.twin.parameters(), *self.twin.buffers()], [*module.parameters(), *module.buffers()])
+        return self
+
+    @torch.no_grad()
+    def __call__(self, n: int, source: torch.Generator) -> Tensor:
+        return self.twin.sample(n, source)
 
 
 def restart_draws(module: GANModule) -> None:

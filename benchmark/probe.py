@@ -18,7 +18,7 @@ from benchmark.datasets import Dataset
 from benchmark.errors import UserError
 from benchmark.evaluation import evaluate, reference_subject, subject_of
 from benchmark.gan_module import GANModule
-from benchmark.generators import Sampler, evaluation_copy, reconstruction_copy, training_generator
+from benchmark.generators import Sampler, TrainingGenerator, evaluation_copy, reconstruction_copy
 from benchmark.measurements import (
     MEASUREMENTS,
     Cifar10Score,
@@ -137,7 +137,8 @@ class _Probe:
     def _cost_of_model(self, inception: float) -> Cost:
         module = build(self.run).to(self.device)
         iteration = self._iteration(module)
-        step = self._critic_step(lambda: training_generator(module))
+        generator = TrainingGenerator(module)
+        step = self._critic_step(lambda: generator.follow(module))
         copy = self._scaled(lambda n: evaluation_copy(module, n), self.how.calibration)
         both = copy + (self._reconstruction_copy(module) if self.scope.autoencoding else 0)
         subject = subject_of(module, self.scope, self.device)
@@ -168,7 +169,7 @@ class _Probe:
         return _scaled(seconds, self.settings.iterations, LONG_ENOUGH_FOR_TRAINING) / self.settings.iterations
 
     def _critic_step(self, sampler: Callable[[], Sampler]) -> float:
-        """One step of the critic, against a sampler that is made anew for every chunk."""
+        """One step of the critic, against a sampler that is brought up to date for every chunk."""
 
         def steps(n: int) -> None:
             for start in range(0, n, CHUNK):

@@ -26,12 +26,13 @@ from torch import Tensor
 
 from benchmark import pictures
 from benchmark.building import build
+from benchmark.captured import graphs_of
 from benchmark.critics import CompanionCritic
 from benchmark.datasets import Dataset, open_dataset
 from benchmark.errors import Diverged, UserError, is_disk_full
 from benchmark.evaluation import evaluate, lacking, measured_by, reference_subject, subject_of
 from benchmark.gan_module import Chunk, GANModule
-from benchmark.generators import generator_of, training_generator
+from benchmark.generators import TrainingGenerator, generator_of
 from benchmark.ledger import CHECKPOINT, RunFolder
 from benchmark.measurements import MEASUREMENTS, Measurement, Scope, Subject
 from benchmark.models import import_model
@@ -80,6 +81,8 @@ class Attempt:
     watcher: Watcher
     records: RecordFile
     seconds: dict[str, float]
+    execution: str = ""
+    """How iterations were executed, where it trained: captured, or eagerly and why."""
 
     @property
     def scope(self) -> Scope:
@@ -141,6 +144,7 @@ def run_trial(folder: Path, device: str, watcher: Watcher, tensorboard: bool = F
         with open_records(folder, iteration, tensorboard) as records:
             attempt = Attempt(folder, run, dataset, torch.device(device), watcher, records, seconds)
             do(attempt)
+            status["execution"] = attempt.execution or before.get("execution")
             status["measured"] = measured_by(attempt.scope) if not _lacking(attempt) else None
             status["critic"] = _final_critic(attempt)
     except Stopped:
@@ -222,6 +226,7 @@ def _model_trial(attempt: Attempt) -> None:
             train(module, attempt.dataset["train"], run, [Recorder(attempt), critic, keeper], attempt.device, start)
     finally:
         attempt.seconds["training"] -= attempt.seconds["critic_in_training"]
+    attempt.execution = module.execution
     with _timed(attempt.seconds, "evaluation"):
         subject = replace(subject_of(module, scope, attempt.device), folder=folder)
         _record_in_training(attempt, critic.companion, subject)
@@ -278,6 +283,7 @@ def train(
     checkpoint: Path | None = None,
 ) -> None:
     """Train to the run's number of iterations, from the start or from a checkpoint, bit for bit the same."""
+    module.new_graph = module.new_graph or graphs_of(device)
     with _quiet_lightning(), full_precision():
         _fit(module, pixels, run, callbacks, device, checkpoint)
 
@@ -422,6 +428,7 @@ class InTrainingCritic(_AfterChunk):
         self.begin = self.iterations // 2
         self.calibration = attempt.run.settings.evaluation.calibration
         self.records, self.seconds = attempt.records, attempt.seconds
+        self.generator: TrainingGenerator | None = None
         self.missed_its_begin = False
         attempt.seconds["critic_in_training"] = 0.0
 
@@ -430,7 +437,8 @@ class InTrainingCritic(_AfterChunk):
         if due <= 0 or self.missed_its_begin:
             return
         with _timed(self.seconds, "critic_in_training"):
-            self.companion.advance(training_generator(pl_module), due)
+            self.generator = self.generator or TrainingGenerator(pl_module)
+            self.companion.advance(self.generator.follow(pl_module), due)
             if _is_due(pl_module.iteration, self.iterations, CURVE_POINTS):
                 self.records.append(self.companion.curve(generator_of(pl_module, self.calibration), pl_module.iteration))
 
@@ -439,7 +447,7 @@ class InTrainingCritic(_AfterChunk):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if state_dict["begin"] == self.begin:
-            self.companion.critic.load_state_dict(state_dict["critic"])
+            self.companion.load_state_dict(state_dict["critic"])
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # A shorter run that is continued past the middle of a longer one: the generators that it should have met are gone.

@@ -71,16 +71,29 @@ class WassersteinCritic:
         self.penalty_weight = penalty_weight
         self.generator = generator
         self.steps = 0
-        self.optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, betas=(0.5, 0.9))
+        self.parameters = list(network.parameters())
+        on_gpu = any(parameter.is_cuda for parameter in self.parameters)
+        self.optimizer = torch.optim.Adam(self.parameters, learning_rate, (0.5, 0.9), fused=True, capturable=on_gpu)
 
     def step(self, real: Tensor, fake: Tensor) -> None:
         """One update on validation images and samples, both (n, c, h, w) in [-1, 1]."""
+        self.update(real, fake)
+        self.steps += 1
+
+    def update(self, real: Tensor, fake: Tensor) -> None:
+        """The same without counting: all that it does is on the device, so that it can be captured as a graph."""
         penalty = gradient_penalty(self.network, real, fake, self.generator)
         loss = critic_loss(self.network, real, fake) + self.penalty_weight * penalty
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True)
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.grad = gradient
         self.optimizer.step()
-        self.steps += 1
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def moves(self) -> tuple[list[Tensor], list[Tensor]]:
+        """The weights, and what the optimizer keeps: all tensors that an update changes."""
+        moments = [value for entry in self.optimizer.state.values() for value in entry.values() if isinstance(value, Tensor)]
+        return [parameter.detach() for parameter in self.parameters], moments
 
     def train(self, batches: Iterator[tuple[Tensor, Tensor]]) -> WassersteinCritic:
         """Take what is left of the budget from pairs (real, fake) of minibatches."""

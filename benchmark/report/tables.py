@@ -47,6 +47,8 @@ RUN_COLUMNS = (
     "hyperparameters",
     "configuration",
     "seconds",
+    "training_seconds",
+    "evaluation_seconds",
     "folder",
 )
 LOST = ("diverged", "failed")
@@ -66,7 +68,7 @@ class Tables:
     """What each study.json says."""
     runs: pd.DataFrame
     """One row a run: study, run, model, dataset, setting, seed, iterations, status, reason, hyperparameters, configuration,
-    seconds, folder. A run that several studies share stands once."""
+    seconds, training_seconds, evaluation_seconds, folder. A run that several studies share stands once."""
     records: pd.DataFrame
     """Every row of every run, the content of records.csv: `COLUMNS`."""
 
@@ -138,6 +140,7 @@ def _read_runs(folder: Path, study: Mapping[str, Any], setting: str) -> pd.DataF
     for name, planned in study["runs"].items():
         place = RunFolder(folder / "runs" / name)
         status = place.status() or {"status": "running" if place.is_claimed() else "missing"}
+        seconds = status.get("seconds", {})
         hyperparameters = dict(planned["hyperparameters"])
         rows.append(
             {
@@ -152,7 +155,9 @@ def _read_runs(folder: Path, study: Mapping[str, Any], setting: str) -> pd.DataF
                 "reason": status.get("reason", ""),
                 "hyperparameters": hyperparameters,
                 "configuration": json.dumps([setting, planned["model"], hyperparameters], sort_keys=True),
-                "seconds": sum(status.get("seconds", {}).values()),
+                "seconds": sum(seconds.values()),
+                "training_seconds": seconds.get("training", 0.0),
+                "evaluation_seconds": seconds.get("evaluation", 0.0),
                 "folder": folder / "runs" / name,
             }
         )

@@ -17,6 +17,7 @@ from benchmark.records import write_atomically
 from benchmark.report import page, score_sections, statistic_sections
 from benchmark.report.comparison import Comparison, comparisons, main_comparisons, not_measured
 from benchmark.report.content import Report, RunDetails, RunEntry, RunValue, Section, Table
+from benchmark.report.cost_section import cost_section
 from benchmark.report.figure_folder import FigureFolder, claim
 from benchmark.report.galleries import DAMAGED
 from benchmark.report.picture_sections import picture_sections
@@ -99,6 +100,7 @@ def _sections(
     yield from picture_sections(tables, main, folder)
     yield from statistic_sections.statistic_sections(main, analyses, folder)
     yield from score_sections.critic_section(tables, main, folder)
+    yield from cost_section(tables)
     absent = not_measured(tables, found)
     unknown = unknown_metrics(tables)
     if absent or unknown:

@@ -1,16 +1,26 @@
 """Training from a graph, with one that is recorded on the CPU as a CUDA graph is on a GPU."""
 
+from dataclasses import asdict, replace
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
+from benchmark import critics, trial
 from benchmark.building import build_from
 from benchmark.captured import EAGER_FIRST, Repeated, relative_difference
+from benchmark.critics import CompanionCritic
+from benchmark.datasets import load_dataset
 from benchmark.gan_module import GANModule
-from benchmark.models import import_model
-from benchmark.trial import CheckpointKeeper, Watcher, train
+from benchmark.generators import reference_sampler
+from benchmark.ledger import RunFolder
+from benchmark.models import code_fingerprint, import_model
+from benchmark.records import RecordFile, write_json
+from benchmark.study import Run
+from benchmark.trial import CheckpointKeeper, Watcher, run_trial, train
 from tests.recorded_graph import RecordedGraph
-from tests.support import PIXELS, SHAPE, Tiny, make_run
+from tests.support import PIXELS, SETTINGS, SHAPE, Tiny, make_run
 
 MODELS = ["alphagan.AlphaGAN", "alphagan.EmpiricalKLAlphaGAN", "baselines.DCGAN", "baselines.WGANGP", "baselines.AGE"]
 CPU = torch.device("cpu")
@@ -148,3 +158,37 @@ def test_the_relative_difference_is_that_of_norms():
     assert relative_difference(second, first) == pytest.approx(0.5 / 5)
     assert relative_difference(first, first) == 0.0
     assert relative_difference([torch.tensor([float("nan")])], [torch.tensor([1.0])]) == float("inf")
+
+
+def prepared(folder: Path, run: Run) -> Path:
+    run = replace(run, fingerprint=load_dataset(run.dataset).fingerprint, code=code_fingerprint(import_model(run.path)))
+    folder.mkdir()
+    write_json(folder / "run.json", asdict(run))
+    return folder
+
+
+def test_a_whole_run_from_graphs_has_the_same_records_its_critics_included(tmp_path, monkeypatch):
+    found = {}
+    for name, graph in (("eager", None), ("captured", RecordedGraph)):
+        for module in (critics, trial):
+            monkeypatch.setattr(module, "graphs_of", lambda _device, graph=graph: graph)
+        folder = prepared(tmp_path / name, make_run("alphagan.AlphaGAN", iterations=20))
+        assert run_trial(folder, "cpu", Watcher()) == "done"
+        assert RunFolder(folder).status()["execution"] == name
+        found[name] = [row.as_json() for row in RecordFile(folder / "records.jsonl").read()]
+    assert found["eager"] == found["captured"]
+    assert {"critic", "critic_in_training"} <= {row["metric"] for row in found["eager"]}
+
+
+def test_a_critic_captures_its_step_and_goes_on_eagerly_with_another_generator(monkeypatch):
+    monkeypatch.setattr(critics, "graphs_of", lambda _device: RecordedGraph)
+    dataset = load_dataset("colormnist-mini")
+    captured = CompanionCritic(dataset, SETTINGS, 12, "post-hoc", CPU)
+    monkeypatch.setattr(critics, "graphs_of", lambda _device: None)
+    eager = CompanionCritic(dataset, SETTINGS, 12, "post-hoc", CPU)
+    for name, steps in (("noise", 8), ("real", 8)):
+        sampler = reference_sampler(name, dataset, CPU)
+        for companion in (captured, eager):
+            companion.advance(sampler, steps)
+    assert_same(eager.critic.network, captured.critic.network)
+    assert captured.critic.steps == 16

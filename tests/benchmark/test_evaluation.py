@@ -14,11 +14,11 @@ from benchmark.datasets import load_dataset
 from benchmark.errors import Diverged
 from benchmark.evaluation import evaluate, lacking, reference_subject, subject_of
 from benchmark.generators import (
+    TrainingGenerator,
     evaluation_copy,
     generator_of,
     reconstruction_copy,
     reference_sampler,
-    training_generator,
 )
 from benchmark.measurements import (
     MEASUREMENTS,
@@ -115,7 +115,7 @@ def test_the_training_generator_moves_no_statistics_and_no_stream():
     module = Delicate(SHAPE)
     before = copy.deepcopy(module.state_dict())
     state = torch.random.get_rng_state()
-    sampler = training_generator(module)
+    sampler = TrainingGenerator(module)
     first, second = (sampler(4, torch.Generator().manual_seed(0)) for _ in range(2))
     assert torch.equal(first, second)
     assert torch.equal(state, torch.random.get_rng_state())
