@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from benchmark.engines.engine import Engine
     from benchmark.runner import Options, Outcome
-    from benchmark.study import Study
+    from benchmark.study import Run, Study
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, no_args_is_help=True)
@@ -81,7 +81,7 @@ def run(
     """Train and evaluate a study, then write its report. Started again, it does only what is missing."""
     from benchmark.datasets import load_dataset
     from benchmark.evaluators import find_evaluators
-    from benchmark.runner import run_study
+    from benchmark.runner import run_study, untrained
     from benchmark.study import STUDY_NAME, describe_study, inherited_evaluation, resolve
 
     if study is not None and not re.fullmatch(STUDY_NAME, study):
@@ -92,8 +92,9 @@ def run(
     resolved = resolve(images, asked.pop("preset"), **asked)
     how = inherited_evaluation(resolved, results / resolved.name, asked)
     resolved = resolved.measured_by(find_evaluators(how, images, inception_weights, cifar10_weights))
-    engine, options = _engine(working, resolved.settings.threads, resolved.models)
     _check_models(list(resolved.models), images.image_shape)
+    missing = untrained(resolved, results / resolved.name)
+    engine, options = _engine(working, resolved.settings.threads, resolved.models, missing)
     click.echo("\n".join(describe_study(resolved, images)))
     _say_not_available(resolved.settings, images, options.device)
     click.echo(f"  {len(resolved.runs)} runs, {engine.summary}\n  results in {results / resolved.name}")
@@ -404,7 +405,7 @@ def _say_not_available(settings: Any, images: Any, device: str) -> None:
         click.echo(f"  not available: {metrics}: {reason}")
 
 
-def _engine(working: Working, threads: int, models: Iterable[str]) -> tuple[Engine, Options]:
+def _engine(working: Working, threads: int, models: Iterable[str], untrained: Iterable[Run] = ()) -> tuple[Engine, Options]:
     """Where runs are done, and how."""
     from benchmark.engines import open_engine
     from benchmark.models import dotted_path
@@ -414,7 +415,7 @@ def _engine(working: Working, threads: int, models: Iterable[str]) -> tuple[Engi
 
     if working.tensorboard:
         summary_writer()  # find out now whether there is one
-    engine = open_engine(working, threads, [dotted_path(name) for name in models])
+    engine = open_engine(working, threads, [dotted_path(name) for name in models], untrained, click.echo)
     return engine, Options(engine.device, Limits(working.retries, working.run_timeout), working.tensorboard)
 
 

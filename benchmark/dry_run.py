@@ -92,7 +92,8 @@ def time_of_all(costs: Mapping[str, Cost], missing: Sequence[Run], workers: int,
     unit = "core-hours" if device == "cpu" else "hours of a GPU"
     wall = duration(max([sum(each) / workers, *each]))
     at_once = f"{workers} workers" if workers > 1 else "1 worker"
-    return f"All that is missing: about {_number(hours)} {unit}, {wall} with {at_once}; the start and the report come on top"
+    on_top = "the start and the report" if device == "cpu" else "the start, the report and what runs on one GPU cost each other"
+    return f"All that is missing: about {_number(hours)} {unit}, {wall} with {at_once}; {on_top} come on top"
 
 
 def duration(seconds: float) -> str:

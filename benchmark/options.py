@@ -93,6 +93,15 @@ def evaluation_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+class _NumberOrAuto(click.IntRange):
+    """A number, or "auto": None."""
+
+    name = "number or auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return None if value == "auto" else super().convert(value, param, ctx)
+
+
 @dataclass(frozen=True)
 class Working:
     """How a command is to do its work: where, how many runs at once, and when a run is given up."""
@@ -100,7 +109,8 @@ class Working:
     engine: str
     workers: int | None
     device: str
-    runs_per_gpu: int
+    runs_per_gpu: int | None
+    """None to find it out."""
     run_memory: float | None
     run_timeout: float | None
     retries: int
@@ -128,7 +138,13 @@ def working_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--workers", type=click.IntRange(1), help="Runs at once.  [default: what cores, memory and GPUs bear]"),
         device_option,
-        click.option("--runs-per-gpu", type=click.IntRange(1), default=1, show_default=True, help="Runs that share one GPU."),
+        click.option(
+            "--runs-per-gpu",
+            type=_NumberOrAuto(1),
+            default="auto",
+            show_default=True,
+            help="Runs that share one GPU; auto: as many as pay in a short probe of the study's first model (with Ray: 1).",
+        ),
         click.option(
             "--run-memory",
             type=click.FloatRange(0, min_open=True),

@@ -57,6 +57,8 @@ class Outcome:
     """Whether everything was done; False when it was stopped."""
     reasons: Sequence[str] = ()
     """Why runs failed, or could not be measured, each with the run's name."""
+    slow: Mapping[str, int] = field(default_factory=dict)
+    """How many runs were trained eagerly where a graph could have been had, by the reason."""
 
     @property
     def worked(self) -> bool:
@@ -77,6 +79,8 @@ class Outcome:
         if self.counts["missing"]:
             yield f"{self.counts['missing']} to do"
         yield from self.reasons[:SHOWN]
+        for reason, runs in self.slow.items():
+            yield f"{runs} runs were trained without a graph, which takes longer: {reason}"
         if self.unmeasured:
             yield f"{self.unmeasured} of the done runs lack a measurement that failed"
 
@@ -99,6 +103,12 @@ def run_study(study: Study, results: Path, engine: Engine, options: Options) -> 
     outcome = _do(_look(study.runs, folder) if taken else seen, study.name, dataset, engine, options)
     outcome.copied, outcome.continued, outcome.left_over = taken["copied"], taken["continued"], left_over
     return outcome
+
+
+def untrained(study: Study, folder: Path) -> Iterator[Run]:
+    """The runs of a study's models that are not finished in its folder, one by one as they are asked for."""
+    models = (run for run in study.runs if not run.is_reference)
+    return (run for run in models if RunFolder(folder / "runs" / run.id).status().get("status") not in FINISHED)
 
 
 def measure_study(folder: Path, evaluation: Evaluation, engine: Engine, options: Options) -> Outcome:
@@ -169,7 +179,8 @@ def _do(seen: Sequence[_Seen], study: str, dataset: Dataset, engine: Engine, opt
     counts = Counter(some.status for some in (*found.values(), *after))
     unmeasured = sum(today.lacks(some.run, some.facts, some.place) for some in after)
     reasons = [f"  {some.run.id}: {some.status}: {some.facts['reason']}" for some in after if "reason" in some.facts]
-    return Outcome(counts, len(found), 0, 0, unmeasured, complete=complete, reasons=reasons)
+    slow = Counter(why for some in after if (why := str(some.facts.get("execution")).partition(": ")[2]))
+    return Outcome(counts, len(found), 0, 0, unmeasured, complete=complete, reasons=reasons, slow=slow)
 
 
 class Today:

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from benchmark.engines.local import ALLOCATOR
 from benchmark.gan_module import Chunk, GANModule, Phase
 from benchmark.study import Evaluation, Run, Settings
 
@@ -139,7 +140,7 @@ class ShowsItsEnvironment(Tiny):
 
     def judge_loss(self, images):
         if self.iteration == 3:
-            names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "CUDA_MPS_PIPE_DIRECTORY")
+            names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "CUDA_MPS_PIPE_DIRECTORY", *ALLOCATOR)
             print(json.dumps({name: os.environ.get(name) for name in names} | {"torch": torch.get_num_threads()}))  # noqa: T201
         return super().judge_loss(images)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from benchmark.engines.engine import Engine
@@ -11,15 +13,24 @@ from benchmark.errors import UserError
 
 if TYPE_CHECKING:
     from benchmark.options import Working
+    from benchmark.study import Run
 
 
-def open_engine(working: Working, threads: int, models: Iterable[str]) -> Engine:
+def open_engine(
+    working: Working,
+    threads: int,
+    models: Iterable[str],
+    untrained: Iterable[Run] = (),
+    say: Callable[[str], object] = str,
+) -> Engine:
     """The engine that a user asked for.
 
     Args:
         working: what they asked for.
         threads: of each run.
         models: dotted paths of the models that will be trained.
+        untrained: runs of models that are to be trained; looked at only if it is to be found out how many share a GPU.
+        say: is told what was found, and later what is not as it was expected to be.
 
     Raises:
         UserError: for a device, a cluster or a package that is not there, or more workers than the machine bears.
@@ -37,7 +48,7 @@ def open_engine(working: Working, threads: int, models: Iterable[str]) -> Engine
             models,
             working.device,
             working.workers,
-            working.runs_per_gpu,
+            working.runs_per_gpu or 1,  # its nodes may be of any kind
             working.storage,
             working.checkpoints,
             memory,
@@ -46,4 +57,28 @@ def open_engine(working: Working, threads: int, models: Iterable[str]) -> Engine
     from benchmark.engines.local import LocalEngine, resolve_workers
 
     gpus = visible_gpus() if resolve_device(working.device) == "cuda" else []
-    return LocalEngine(resolve_workers(working.workers, threads, len(gpus), working.runs_per_gpu, memory), gpus, memory)
+    runs_per_gpu = working.runs_per_gpu
+    if runs_per_gpu is None:
+        most = resolve_workers(working.workers, threads, run_memory=memory)
+        runs_per_gpu = _runs_per_gpu(gpus, islice(untrained, most), say) if gpus else 1
+    workers = resolve_workers(working.workers, threads, len(gpus), runs_per_gpu, memory)
+    return LocalEngine(workers, gpus, memory, threads, say)
+
+
+def _runs_per_gpu(gpus: Sequence[str], runs: Iterable[Run], say: Callable[[str], object]) -> int:
+    """How many runs it pays to let share each GPU.
+
+    Args:
+        gpus: all that there are to use.
+        runs: that are to be trained; no more of them than cores and memory bear at once.
+        say: is told what was found.
+    """
+    runs = list(runs)
+    most = math.ceil(len(runs) / len(gpus))
+    if most < 2:
+        return 1
+    from benchmark.packing import probe_gpu
+
+    packing = probe_gpu(runs[0], gpus[0], most)
+    say(str(packing))
+    return packing.runs

@@ -1,5 +1,6 @@
 """Training from a graph, with one that is recorded on the CPU as a CUDA graph is on a GPU."""
 
+from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from benchmark.generators import reference_sampler
 from benchmark.ledger import RunFolder
 from benchmark.models import code_fingerprint, import_model
 from benchmark.records import RecordFile, write_json
+from benchmark.runner import Outcome
 from benchmark.study import Run
 from benchmark.trial import CheckpointKeeper, Watcher, run_trial, train
 from tests.recorded_graph import RecordedGraph
@@ -192,3 +194,8 @@ def test_a_critic_captures_its_step_and_goes_on_eagerly_with_another_generator(m
             companion.advance(sampler, steps)
     assert_same(eager.critic.network, captured.critic.network)
     assert captured.critic.steps == 16
+
+
+def test_the_command_says_at_its_end_how_many_runs_had_no_graph_and_why():
+    outcome = Outcome(Counter(done=3), 0, 0, 0, 0, slow={"eager is eager": 2})
+    assert "2 runs were trained without a graph, which takes longer: eager is eager" in list(outcome.lines())

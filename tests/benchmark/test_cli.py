@@ -51,6 +51,8 @@ def folder(tmp_path):
         (["run", "--preset", "fast"], ["preset 'fast'", "paper, quick"]),
         (["run", "--device", "gpu"], ["device 'gpu'", "cuda"]),
         (["run", "--workers", "4096"], ["4096 workers", "at most"]),
+        (["run", "--runs-per-gpu", "0"], ["--runs-per-gpu", "0", "x>=1"]),
+        (["run", "--runs-per-gpu", "many"], ["--runs-per-gpu", "'many'", "number or auto"]),
         (["run", "--study", "../elsewhere"], ["STUDY", "../elsewhere"]),
         (["run", "--study", ".."], ["STUDY", "'..'"]),
         (["run", "--results", "mygan.py"], ["mygan.py"]),
