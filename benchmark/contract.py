@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from benchmark.errors import UserError
 from benchmark.gan_module import Autoencoder, Chunk, GANModule, Phase
 from benchmark.models import constructor_arguments, hyperparameter_grid, plain_value
 from benchmark.randomness import stream
+from benchmark.recorded_graph import RecordedGraph
 from benchmark.study import Evaluation, Run, Settings
 from benchmark.trial import CheckpointKeeper, Watcher, train
 
@@ -49,6 +51,15 @@ def check_gan_module(model: type, image_shape: Sequence[int] = (3, 28, 28), say:
     Raises:
         ContractError: if it breaks the contract; `problems` lists how.
     """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # for such small networks; with a sweep on all cores beside it more take many times as long
+    try:
+        return _check(model, image_shape, say)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _check(model: type, image_shape: Sequence[int], say: Callable[[str], object]) -> list[str]:
     name = f"{model.__module__}.{model.__qualname__}"
     if not (isinstance(model, type) and issubclass(model, GANModule)):
         raise ContractError(name, ["it is no subclass of benchmark.GANModule"])
@@ -70,14 +81,12 @@ def check_gan_module(model: type, image_shape: Sequence[int] = (3, 28, 28), say:
         except Exception as error:
             problems.append(f"{title}: {type(error).__name__}: {error}")
             say(f"BROKEN  {title}: {type(error).__name__}: {error}")
-    warnings = []
-    if "width" not in constructor_arguments(model):
-        warnings.append("the constructor does not name `width`: the quick preset cannot make its networks narrower")
-    for warning in warnings:
-        say(f"warning {warning}")
+    cautions = _cautions(subject, trainable=not problems)
+    for caution in cautions:
+        say(f"warning {caution}")
     if problems:
         raise ContractError(name, problems)
-    return warnings
+    return cautions
 
 
 NOT_MEASURED = Evaluation(
@@ -220,6 +229,25 @@ def _resumes(subject: _Subject) -> None:
         train(half, subject.pixels, half_way, [CheckpointKeeper(path, ITERATIONS // 2, Watcher())], torch.device("cpu"))
         train(resumed, subject.pixels, subject.run, [], torch.device("cpu"), path)
     _compare(whole, resumed, "a training that was resumed differs at {}: some state is not in the checkpoint")
+
+
+def _cautions(subject: _Subject, trainable: bool) -> list[str]:
+    cautions = []
+    if "width" not in constructor_arguments(subject.model):
+        cautions.append("the constructor does not name `width`: the quick preset cannot make its networks narrower")
+    if trainable and (why := _why_eager(subject)):
+        cautions.append(f"on a GPU it would be trained without a graph, which takes longer: {why}")
+    return cautions
+
+
+def _why_eager(subject: _Subject) -> str:
+    """Why an iteration cannot be captured as a graph; empty if it can. Found out without a GPU."""
+    module = subject.build()
+    module.new_graph = RecordedGraph
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the caller says it
+        train(module, subject.pixels, subject.run, [], torch.device("cpu"))
+    return module.execution.partition(": ")[2]
 
 
 def _compare(first: nn.Module, second: nn.Module, message: str) -> None:

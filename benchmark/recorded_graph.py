@@ -1,7 +1,7 @@
 """What a CUDA graph does, on the CPU: the operations of some work are recorded on fixed tensors, and replayed without its Python.
 
-So what holds for a graph can be tested where there is no GPU: nothing on the host happens again, tensors stay where they are, and
-nothing may wait for a value.
+It is no faster than eager execution. It tells where there is no GPU whether something can be captured, and whether a graph of it
+does the same: nothing on the host happens again, tensors stay where they are, nothing may wait for a value.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ WAITS = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.lift_fresh.d
 
 
 class RecordedGraph(TorchDispatchMode):
-    """A `Graph` of operations on the CPU."""
+    """A `Graph` of operations on the CPU. It keeps all tensors that it makes."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -21,7 +21,7 @@ from benchmark.records import RecordFile, write_json
 from benchmark.runner import Outcome
 from benchmark.study import Run
 from benchmark.trial import CheckpointKeeper, Watcher, run_trial, train
-from tests.recorded_graph import RecordedGraph
+from benchmark.recorded_graph import RecordedGraph
 from tests.support import PIXELS, SETTINGS, SHAPE, Tiny, make_run
 
 MODELS = ["alphagan.AlphaGAN", "alphagan.EmpiricalKLAlphaGAN", "baselines.DCGAN", "baselines.WGANGP", "baselines.AGE"]

@@ -168,3 +168,14 @@ def test_every_check_is_said():
     check_gan_module(Tiny, say=lines.append)
     assert len(lines) == 8
     assert all(line.startswith("ok") for line in lines)
+
+
+class ReadsItsIteration(Tiny):
+    def judge_loss(self, images):
+        return {name: value * 0.9**self.iteration for name, value in super().judge_loss(images).items()}
+
+
+def test_a_model_that_no_graph_could_repeat_is_warned_about():
+    (caution,) = check_gan_module(ReadsItsIteration)
+    assert "without a graph" in caution
+    assert "a loss reads self.iteration" in caution
