@@ -102,7 +102,7 @@ class Repeated:
 
     @property
     def execution(self) -> str:
-        """ "captured", or "eager" with the reason where a graph could have been had."""
+        """Either captured, or eager with the reason where a graph could have been had."""
         return "captured" if self.graph else f"eager: {self._why_eager}" if self._why_eager else "eager"
 
     def __call__(self) -> None:

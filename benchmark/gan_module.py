@@ -296,7 +296,8 @@ class GANModule(pl.LightningModule):
     def _minibatch(self, chunk: Chunk) -> Tensor:
         n = len(chunk.pixels)
         chosen = torch.randint(n, (chunk.batch_size,), generator=self.randomness, device=self.device)
-        return as_images(chunk.pixels[chosen.to(chunk.pixels.device)].to(self.device))
+        pixels = chunk.pixels.index_select(0, chosen.to(chunk.pixels.device)).to(self.device)
+        return as_images(pixels.contiguous(memory_format=torch.channels_last))  # as the networks' convolutions read them
 
     @contextmanager
     def _draws_from(self, source: torch.Generator) -> Iterator[None]:

@@ -74,10 +74,10 @@ def generator(image_shape: Sequence[int], latent_dim: int, width: float = 1.0) -
     size, maps = _innermost(image_shape, layout), scaled(inner[0].maps, width)
     layers: list[nn.Module]
     if layout.bias:  # Table 4: a linear layer in front
-        layers = [nn.Linear(latent_dim, maps * size * size), nn.ReLU(), nn.Unflatten(1, (maps, size, size))]
+        layers = [nn.Linear(latent_dim, maps * size * size), nn.ReLU(inplace=True), nn.Unflatten(1, (maps, size, size))]
     else:  # DCGAN: the same as a transposed convolution of a 1 x 1 image, with batch norm
         layers = [nn.Unflatten(1, (latent_dim, 1, 1)), nn.ConvTranspose2d(latent_dim, maps, size, bias=False)]
-        layers += [nn.BatchNorm2d(maps), nn.ReLU()]
+        layers += [nn.BatchNorm2d(maps), nn.ReLU(inplace=True)]
     outputs = [scaled(convolution.maps, width) for convolution in inner[1:]] + [image_shape[0]]
     for number, (convolution, out) in enumerate(zip(inner, outputs, strict=True)):
         # What makes the transposed convolution multiply the size by its stride exactly.
@@ -86,7 +86,7 @@ def generator(image_shape: Sequence[int], latent_dim: int, width: float = 1.0) -
             nn.ConvTranspose2d(maps, out, convolution.kernel, convolution.stride, convolution.padding, extra, bias=layout.bias)
         )
         if number < len(inner) - 1:
-            layers += [nn.BatchNorm2d(out), nn.ReLU()]
+            layers += [nn.BatchNorm2d(out), nn.ReLU(inplace=True)]
         maps = out
     return _initialized(nn.Sequential(*layers, nn.Tanh()))
 
@@ -98,7 +98,9 @@ def encoder(image_shape: Sequence[int], latent_dim: int, width: float = 1.0) -> 
         UserError: for an image size without a description.
     """
     layout = _layout(image_shape)
-    trunk = _trunk(image_shape, layout.autoencoder, width, nn.ReLU, bias=layout.bias, input_norm=layout.bias)
+    trunk = _trunk(
+        image_shape, layout.autoencoder, width, lambda: nn.ReLU(inplace=True), bias=layout.bias, input_norm=layout.bias
+    )
     return _initialized(nn.Sequential(*trunk, *_head(image_shape, layout, layout.autoencoder, width, latent_dim, bias=False)))
 
 
@@ -121,7 +123,7 @@ def discriminator(
         image_shape,
         layout.discriminator,
         width,
-        lambda: nn.LeakyReLU(0.2),
+        lambda: nn.LeakyReLU(0.2, inplace=True),
         bias=layout.bias or not batch_norm,
         input_norm=layout.input_norm,
         batch_norm=batch_norm,
@@ -137,7 +139,7 @@ def code_discriminator(latent_dim: int, width: float = 1.0) -> nn.Sequential:
     hidden = scaled(750, width)
     layers: list[nn.Module] = []
     for inputs in (latent_dim, hidden, hidden):
-        layers += [nn.Linear(inputs, hidden), nn.LeakyReLU(0.2)]
+        layers += [nn.Linear(inputs, hidden), nn.LeakyReLU(0.2, inplace=True)]
     return _initialized(nn.Sequential(*layers, nn.Linear(hidden, 1), nn.Flatten(0)))
 
 

@@ -8,7 +8,7 @@ from benchmark import networks
 from benchmark.datasets import load_dataset
 from metrics.critic import CriticNotReady, WassersteinCritic
 from metrics.images import as_images
-from metrics.wasserstein import critic_loss, gradient_penalty
+from metrics.wasserstein import critic_loss, gradient_penalty, input_gradient
 
 
 def images(n: int, seed: int, **options) -> torch.Tensor:
@@ -41,6 +41,63 @@ def test_penalty_equals_a_float64_reference_sample_by_sample():
         jacobian = torch.autograd.functional.jacobian(lambda x: network(x[None])[0], point)
         reference += (jacobian.norm().item() - 1) ** 2 / 5
     assert ours.item() == pytest.approx(reference, rel=1e-12)
+
+
+def both_gradients(network, x):
+    """The input's gradient, and the derivative of its norm by the parameters: written out, and by autograd."""
+    found = []
+    for critic in (network, lambda x: network(x)):
+        gradient = input_gradient(critic, x)
+        loss = gradient.flatten(1).norm(dim=1).sum()
+        found.append(
+            [gradient, *torch.autograd.grad(loss, list(network.parameters()), allow_unused=True, materialize_grads=True)]
+        )
+    return found
+
+
+@pytest.mark.parametrize("size", [16, 28, 32])
+def test_a_gradient_that_is_written_out_is_that_of_autograd_in_float64(size):
+    network = networks.discriminator((3, size, size), 0.125, batch_norm=False).double()
+    written, by_autograd = both_gradients(network, torch.rand(3, 3, size, size, dtype=torch.float64) * 2 - 1)
+    assert len(written) == 1 + len(list(network.parameters()))
+    for ours, theirs in zip(written, by_autograd, strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-11, atol=1e-13)
+    assert all(value.abs().max() > 0 for value in (written[0], written[1]))
+
+
+def test_convolutions_of_any_geometry_are_written_out():
+    layers = [nn.Conv2d(2, 4, (3, 5), (2, 3), (1, 2), (1, 2)), nn.LeakyReLU(0.1), nn.Conv2d(4, 6, 2, groups=2), nn.Flatten()]
+    network = nn.Sequential(*layers, nn.Linear(72, 1)).double()
+    written, by_autograd = both_gradients(network, torch.randn(2, 2, 10, 14, dtype=torch.float64))
+    for ours, theirs in zip(written, by_autograd, strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-11, atol=1e-13)
+
+
+class Squares(nn.Linear):
+    def forward(self, x):
+        return super().forward(x).square()
+
+
+def with_a_hook(network):
+    network[1].register_forward_hook(lambda _module, _inputs, output: output.square())
+    return network
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        nn.Sequential(nn.Flatten(), nn.Linear(48, 4), nn.Tanh(), nn.Linear(4, 1)),
+        nn.Sequential(nn.Flatten(), Squares(48, 1)),
+        with_a_hook(nn.Sequential(nn.Flatten(), nn.Linear(48, 1))),
+        nn.Sequential(nn.Conv2d(3, 2, 3, padding=1, padding_mode="circular"), nn.Flatten()),
+        nn.Sequential(nn.Conv2d(3, 2, 3, padding="same"), nn.Flatten()),
+    ],
+)
+def test_a_network_with_anything_else_is_left_to_autograd(network):
+    written, by_autograd = both_gradients(network, images(3, 0))
+    for ours, theirs in zip(written, by_autograd, strict=True):
+        assert torch.equal(ours, theirs)
+    assert written[0].abs().max() > 0
 
 
 def test_penalty_points_lie_between_real_and_fake_one_weight_a_pair():

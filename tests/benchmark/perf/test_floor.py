@@ -1,0 +1,74 @@
+import ast
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+
+from benchmark.building import build_from
+from benchmark.datasets import load_dataset
+from benchmark.models import dotted_path, import_model
+from benchmark.perf import floor
+from benchmark.perf.floor import FLOORS
+from benchmark.trial import train
+from tests.support import make_run
+
+ITERATIONS = 3
+
+
+def pixels_of(size):
+    """Real digits at 28 pixels, else noise."""
+    if size == 28:
+        return load_dataset("colormnist-mini")["train"]
+    return torch.randint(256, (100, 3, size, size), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+
+
+def trained(model, size, width, seed, pixels, batch_size):
+    """Ours after some iterations, by the way that every run takes."""
+    run = make_run(dotted_path(model), ITERATIONS, latent_dim=128, width=width)
+    settings = replace(run.settings, batch_size=batch_size)
+    run = replace(run, image_shape=(3, size, size), seed=seed, settings=settings)
+    module = build_from(import_model(run.path), run)
+    initial = {name: value.clone() for name, value in module.state_dict().items()}
+    train(module, pixels, run, [], torch.device("cpu"))
+    return initial, module.state_dict()
+
+
+def state(networks):
+    """Parameters and buffers by the names that they have in our models."""
+    return {f"{name}.{key}": value for name, network in networks.items() for key, value in network.state_dict().items()}
+
+
+@pytest.mark.parametrize(("size", "width", "batch_size"), [(28, 0.25, 64), (32, 0.25, 16), (64, 0.0625, 8)])
+@pytest.mark.parametrize("model", FLOORS)
+def test_the_floor_and_our_model_train_the_same_weights_bit_for_bit(model, size, width, batch_size):
+    pixels = pixels_of(size)
+    initial, ours = trained(model, size, width, 3, pixels, batch_size)
+    theirs = FLOORS[model](size, width, 3, pixels, batch_size)
+    assert state(theirs.networks).keys() == ours.keys()
+    differ = [name for name, value in state(theirs.networks).items() if not torch.equal(value, initial[name])]
+    assert not differ, "before the first iteration"
+    for _ in range(ITERATIONS):
+        theirs.iterate()
+    differ = [name for name, value in state(theirs.networks).items() if not torch.equal(value, ours[name])]
+    assert not differ
+    moved = {name.split(".")[0] for name, value in ours.items() if not torch.equal(value, initial[name])}
+    assert moved == set(theirs.networks)
+
+
+@pytest.mark.parametrize("model", FLOORS)
+def test_the_floor_leaves_the_global_random_state_alone(model):
+    before = torch.get_rng_state()
+    FLOORS[model](28, 0.125, 0, pixels_of(28), 4).iterate()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_floor_is_written_in_torch_and_nothing_else():
+    imported = set()
+    for node in ast.walk(ast.parse(open(floor.__file__).read())):  # noqa: PTH123, SIM115
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            imported.add(node.module)
+    assert {name.split(".")[0] for name in imported} - sys.stdlib_module_names == {"torch"}
