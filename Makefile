@@ -16,7 +16,7 @@ RUN_OPTIONS = $(call option,DATASET,dataset) $(call option,MODELS,models) $(call
 	$(call option,FILE,file) $(if $(filter-out 0 no,$(DRY_RUN)),--dry-run)
 
 KNOWN := PYTHON RESULTS DATASET MODELS PRESET STUDY BUDGET SEEDS ITERATIONS WIDTH WORKERS DEVICE DATA_DIR \
-	INCEPTION_WEIGHTS INCEPTION_SAMPLES CIFAR10_WEIGHTS ENGINE STORAGE RUNS_PER_GPU FILE DRY_RUN
+	INCEPTION_WEIGHTS INCEPTION_SAMPLES CIFAR10_WEIGHTS ENGINE STORAGE RUNS_PER_GPU FILE DRY_RUN PERF
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),$(name)))
 UNKNOWN := $(filter-out $(KNOWN) MAKEFLAGS MAKEOVERRIDES -*-command-variables-*-,$(GIVEN))
 $(if $(strip $(UNKNOWN)),$(error unknown variable $(strip $(UNKNOWN)): known are $(KNOWN)))
@@ -45,8 +45,10 @@ format: $(VENV)/.installed  ## Put the code into the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-perf: $(VENV)/.installed  ## Measure what costs how much, as ratios (DATA_DIR INCEPTION_WEIGHTS)
-	@$(BIN)/python -m benchmark.perf $(call option,DATA_DIR,data-dir) $(call option,INCEPTION_WEIGHTS,inception-weights)
+perf: $(VENV)/.installed  ## Measure what costs how much, as ratios with goals (PERF=full DEVICE DATA_DIR INCEPTION_WEIGHTS)
+	$(if $(filter-out full,$(PERF)),$(error PERF is full, or left out, not $(PERF)))
+	@$(BIN)/python -m benchmark.perf $(if $(PERF),--full) $(call option,DEVICE,device) $(call option,DATA_DIR,data-dir) \
+		$(call option,INCEPTION_WEIGHTS,inception-weights)
 
 clean:  ## Remove the environment and all caches; results stay
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

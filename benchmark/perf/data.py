@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import click
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -18,45 +15,34 @@ from torchvision.datasets import CIFAR10, ImageFolder
 from tqdm import tqdm
 
 from benchmark.datasets import Dataset, load_dataset, recipe_for
+from benchmark.perf.table import Goal, Row
 from benchmark.sources import CELEBA_CROP, CELEBA_SIZE
 from metrics.images import as_images
 
 BATCH = 64
 REPEATS = 5
-GOAL = 10.0
+WORKERS = (0, 2, 4)
+FASTER = Goal("at least", 10)
 """How many times as fast as a DataLoader the cache is to be."""
+FIRST_BATCH = Goal("at most", 1)
 
 
-@dataclass(frozen=True)
-class Rate:
-    """Images a second, over repeats."""
-
-    name: str
-    values: tuple[float, ...]
-
-    @property
-    def median(self) -> float:
-        return statistics.median(self.values)
-
-
-def measure(data_dir: Path, seconds: float) -> bool:
-    """Compare minibatches from the cache with torchvision's data sets behind a DataLoader; returns whether a goal was missed."""
+def rows(data_dir: Path, seconds: float, repeats: int) -> Iterator[Row | str]:
+    """Minibatches from the cache against torchvision's data sets behind a DataLoader."""
     warnings.filterwarnings("ignore", "This DataLoader will create")  # more workers than cores are part of the comparison
-    missed = False
     for name, theirs in (("celeba", _image_folder), ("cifar10", _cifar10)):
         if recipe_for(name).find(data_dir) is None:
-            click.echo(f"{name}: not measured, its files are not in {data_dir}")
+            yield f"{name}: not measured, its files are not in {data_dir}"
             continue
         dataset = load_dataset(name, data_dir)  # checks and prepares it where it is not yet
-        missed |= _first_batch(name, data_dir)
+        yield from _first_batch(name, data_dir)
         if (peer := theirs(data_dir)) is None:
-            click.echo(f"{name}: not compared, torchvision's layout is not in {data_dir}")
+            yield f"{name}: not compared, torchvision's layout is not in {data_dir}"
         else:
-            missed |= _compare(name, dataset, peer, seconds)
-    return missed
+            yield from _compare(name, dataset, peer, seconds, min(repeats, REPEATS))
 
 
-def _first_batch(name: str, data_dir: Path) -> bool:
+def _first_batch(name: str, data_dir: Path) -> Iterator[Row]:
     """How long a prepared data set takes to its first minibatch, and what reading all of it adds to the process's own memory."""
     start = time.perf_counter()
     dataset = load_dataset(name, data_dir)
@@ -64,12 +50,9 @@ def _first_batch(name: str, data_dir: Path) -> bool:
     seconds, before = time.perf_counter() - start, _own_memory()
     for some in dataset["train"].split(1000):
         some.sum()
+    yield Row(f"{name}, first minibatch of the prepared data set", [seconds], "s", FIRST_BATCH)
     size = dataset["train"].numel() / 2**20
-    click.echo(
-        f"{name}: first minibatch of the prepared data set after {seconds:.3f} s (goal: 1); "
-        f"reading all {size:.0f} MiB of it adds {_own_memory() - before:.1f} MiB to the process's own memory"
-    )
-    return seconds > 1
+    yield Row(f"{name}, own memory that reading all {size:.0f} MiB adds", [_own_memory() - before], "MiB")
 
 
 def _own_memory() -> float:
@@ -79,27 +62,19 @@ def _own_memory() -> float:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon")), float("nan"))
 
 
-def _compare(name: str, dataset: Dataset, theirs: torch.utils.data.Dataset, seconds: float) -> bool:
+def _compare(name: str, dataset: Dataset, theirs: torch.utils.data.Dataset, seconds: float, repeats: int) -> Iterator[Row]:
     sources: dict[str, Callable[[], Iterator[Tensor]]] = {"the cache": lambda: _from_cache(dataset)}
-    for workers in (0, 2, 4):
+    for workers in WORKERS:
         sources[f"DataLoader, {workers} workers"] = lambda workers=workers: _from_loader(theirs, workers)  # type: ignore[misc]
     rates: dict[str, list[float]] = {source: [] for source in sources}
-    with tqdm(total=REPEATS * len(sources), desc=name, disable=None, leave=False) as bar:
-        for _ in range(REPEATS):
+    with tqdm(total=repeats * len(sources), desc=name, disable=None, leave=False) as bar:
+        for _ in range(repeats):
             for source, batches in sources.items():
                 rates[source].append(_rate(batches(), seconds))
                 bar.update()
-    table = [Rate(source, tuple(values)) for source, values in rates.items()]
-    ours = table[0].median
-    click.echo(
-        f"{name}: minibatches of {BATCH} images {dataset.image_shape}, medians of {REPEATS} x {seconds:g} s (lowest to highest)"
-    )
-    for rate in table:
-        ratio = "" if rate is table[0] else f"   the cache is {ours / rate.median:6.1f} times as fast (goal: {GOAL:g})"
-        click.echo(
-            f"  {rate.name:<22} {rate.median:>10,.0f} images/s ({min(rate.values):,.0f} to {max(rate.values):,.0f}){ratio}"
-        )
-    return any(ours < GOAL * rate.median for rate in table[1:])
+    ours = rates.pop("the cache")
+    for source, values in rates.items():
+        yield Row(f"{name}, minibatches of {BATCH}", ours, "images/s", FASTER, source, values)
 
 
 def _rate(batches: Iterator[Tensor], seconds: float) -> float:

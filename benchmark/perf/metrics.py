@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import click
 import numpy as np
 import pytorch_msssim
 import scipy.linalg
@@ -19,6 +17,7 @@ from torch.nn import functional as F
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 from tqdm import tqdm
 
+from benchmark.perf.table import FEW, Goal, Row
 from metrics.frechet import frechet_distance, moments
 from metrics.inception import InceptionNetwork, InceptionOutput
 from metrics.similarity import diversity
@@ -49,19 +48,19 @@ class Similarity:
     goal: float
 
 
-def measure(repeats: int, inception_weights: Path | None) -> bool:
-    """Compare all metrics that have a peer; returns whether a goal was missed."""
-    missed = _similarity(64, repeats, [Similarity("pytorch-msssim, win_size 3", partial(_theirs, window=3), 16, 8.0)])
+def rows(repeats: int, inception_weights: Path | None) -> Iterator[Row | str]:
+    """All metrics that have a peer. What takes tens of seconds is repeated a few times only."""
+    yield from _similarity(64, repeats, [Similarity("pytorch-msssim, win_size 3", partial(_theirs, window=3), 16, 8.0)])
     others = [Similarity("pytorch-msssim", _theirs, 4, 5.0), Similarity("torchmetrics", _torchmetrics, 1, 5.0)]
-    missed |= _similarity(176, repeats, others)
-    missed |= _frechet(repeats)
+    yield from _similarity(176, min(repeats, FEW), others)
+    yield from _frechet(min(repeats, FEW))
     if inception_weights is None:
-        click.echo("Inception metrics: not measured, no --inception-weights")
-        return missed
-    return missed | _inception(inception_weights)
+        yield "Inception metrics: not measured, no --inception-weights"
+    else:
+        yield from _inception(inception_weights)
 
 
-def _similarity(size: int, repeats: int, others: list[Similarity]) -> bool:
+def _similarity(size: int, repeats: int, others: list[Similarity]) -> Iterator[Row | str]:
     """All pairs of a group of smooth images with a little noise."""
     source = torch.Generator().manual_seed(0)
     smooth = F.interpolate(torch.randn(GROUP, 3, 12, 12, generator=source), size, mode="bicubic")
@@ -74,7 +73,7 @@ def _similarity(size: int, repeats: int, others: list[Similarity]) -> bool:
         return 1 - torch.cat([other.similarity(pixels[a], pixels[b]).reshape(-1) for a, b in chunks]).mean().item()
 
     return compete(
-        f"MS-SSIM of all {len(first)} pairs of {GROUP} images of {size} pixels",
+        f"MS-SSIM, {len(first):,} pairs of {size} px",
         lambda: diversity(images, GROUP).value,
         [Peer(other.name, partial(all_pairs, other), other.goal) for other in others],
         repeats,
@@ -89,7 +88,7 @@ def _torchmetrics(a: Tensor, b: Tensor) -> Tensor:
     return multiscale_structural_similarity_index_measure(a, b, data_range=255.0, reduction="none")
 
 
-def _frechet(repeats: int) -> bool:
+def _frechet(repeats: int) -> Iterator[Row | str]:
     source = torch.Generator().manual_seed(0)
     mix = torch.randn(2048, 2048, generator=source) / 45
     ours, theirs = (moments(torch.randn(5000, 2048, generator=source) @ mix * scale) for scale in (1.0, 1.1))
@@ -101,14 +100,14 @@ def _frechet(repeats: int) -> bool:
         return float(shift + ours.covariance.trace().item() + theirs.covariance.trace().item() - 2 * trace)
 
     return compete(
-        "Fréchet distance of 2048 dimensions",
+        "Fréchet distance, 2,048 dimensions",
         lambda: frechet_distance(ours, theirs),
         [Peer("scipy's sqrtm", square_root, 1.0)],
         repeats,
     )
 
 
-def _inception(weights: Path) -> bool:
+def _inception(weights: Path) -> Iterator[Row | str]:
     """One pass and all five metrics, in shares of the bare pass."""
     width = next(width for width in (2048, 768) if _has(weights, width))
     network = InceptionNetwork.load(weights, width=width)
@@ -128,13 +127,10 @@ def _inception(weights: Path) -> bool:
     fake = InceptionOutput(torch.cat([output.features for _, output in whole]), torch.cat(logits) if logits else None)
     values = list(inception_values(fake, real, 10))
     metrics = time.perf_counter() - start
-    total, floor = sum(seconds for seconds, _ in whole) + metrics, sum(bare)
-    click.echo(
-        f"Inception metrics of {INCEPTION_IMAGES} images ({width} features): bare network {floor:.1f} s, "
-        f"with {', '.join(value.metric for value in values)} {total:.1f} s: {total / floor:.3f} times (goal: at most 1.1); "
-        f"the metrics alone {metrics:.1f} s"
-    )
-    return total > 1.1 * floor
+    total = sum(seconds for seconds, _ in whole) + metrics
+    title = f"Inception metrics, {INCEPTION_IMAGES:,} images, {width} features"
+    yield Row(title, [total], "s", Goal("at most", 1.1), "the bare network", [sum(bare)])
+    yield f"of which {', '.join(value.metric for value in values)} after the network: {metrics:.1f} s"
 
 
 def _has(weights: Path, width: int) -> bool:
@@ -145,8 +141,8 @@ def _has(weights: Path, width: int) -> bool:
     return True
 
 
-def compete(title: str, ours: Callable[[], float], peers: list[Peer], repeats: int) -> bool:
-    """Time ours and the others in turns, print medians, spread and ratios; returns whether a goal was missed."""
+def compete(title: str, ours: Callable[[], float], peers: list[Peer], repeats: int) -> Iterator[Row | str]:
+    """Time ours and the others in turns."""
     entries = [Peer("ours", ours, 0.0), *peers]
     seconds: dict[str, list[float]] = {entry.name: [] for entry in entries}
     values: dict[str, float] = {}
@@ -155,13 +151,6 @@ def compete(title: str, ours: Callable[[], float], peers: list[Peer], repeats: i
             start = time.perf_counter()
             values[entry.name] = entry.run()
             seconds[entry.name].append(time.perf_counter() - start)
-    click.echo(f"{title}, {repeats} repeats, {torch.get_num_threads()} thread(s): median seconds (lowest to highest)")
-    missed, base = False, statistics.median(seconds["ours"])
-    for entry in entries:
-        median, all_of = statistics.median(seconds[entry.name]), seconds[entry.name]
-        ratio = "" if entry.name == "ours" else f"   ours is {median / base:6.1f} times as fast (goal: {entry.goal:g})"
-        click.echo(
-            f"  {entry.name:<28}{median:9.3f} ({min(all_of):.3f} to {max(all_of):.3f})   = {values[entry.name]:.6f}{ratio}"
-        )
-        missed |= median < entry.goal * base
-    return missed
+    for peer in peers:
+        yield Row(title, seconds["ours"], "s", Goal("at least", peer.goal), peer.name, seconds[peer.name], inverse=True)
+    yield "the values: " + ", ".join(f"{name} {value:.6f}" for name, value in values.items())

@@ -2,68 +2,81 @@
 
 from __future__ import annotations
 
+import io
+import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 
-import click
 from tqdm import tqdm
 
-from benchmark.datasets import load_dataset
+from benchmark.captured import EAGER
+from benchmark.datasets import load_dataset, recipe_for
 from benchmark.engines.local import LocalEngine, cores
 from benchmark.evaluators import find_evaluators
 from benchmark.ledger import RunFolder
-from benchmark.records import RecordFile, Row, environment, write_json
+from benchmark.perf.table import FEW, Goal, Row
+from benchmark.records import RecordFile, environment, write_json
+from benchmark.records import Row as Record
 from benchmark.runner import Options, Today, run_study
 from benchmark.study import Study, resolve
 
 FINISHED_RUNS = 10_000
-FINISHED_GOAL = 5.0
+FINISHED = Goal("at most", 5)
 """Seconds in which the command sees that so many finished runs leave nothing to do."""
-START_GOAL = 50.0
+START = Goal("at most", 50)
 """Milliseconds that a run costs beside itself."""
 SHORT_RUNS = 30
 
+PACKED = ("--runs-per-gpu", "auto")
+ALONE = ("--runs-per-gpu", "1", "--workers", "1")
+PACKED_CONFIGURATIONS, ALONE_CONFIGURATIONS = 16, 1
+"""Of each model: one run after the other takes long, and each takes as long as the one before."""
+GPU_ITERATIONS = 1_000
+SAMPLE_SECONDS = 1.0
+PACKING = Goal("at least", 20)
+BUSY = Goal("at least", 90)
 
-def measure(repeats: int) -> bool:
-    """Measure what a sweep costs beside its runs; returns whether a goal was missed."""
+
+def rows(repeats: int) -> Iterator[Row | str]:
+    """What a sweep costs beside its runs."""
     with tempfile.TemporaryDirectory() as folder:
-        return _finished(Path(folder), repeats) | _starting(Path(folder))
+        yield from _finished(Path(folder), min(repeats, FEW))
+        yield from _starting(Path(folder), min(repeats, FEW))
 
 
-def _finished(results: Path, repeats: int) -> bool:
+def _finished(results: Path, repeats: int) -> Iterator[Row]:
     """The same command on a study of which all is done."""
     dataset = load_dataset("colormnist-mini")
     study = resolve(dataset, models=["dcgan"], study="finished", budget=27, seeds=-(-FINISHED_RUNS // 27))
     study = study.measured_by(find_evaluators(study.settings.evaluation, dataset))
     _pretend(study, results / study.name)
-    words = [
-        "--models",
-        "dcgan",
-        "--study",
-        study.name,
-        "--budget",
-        "27",
-        "--seeds",
-        str(study.settings.seeds),
-        "--device",
-        "cpu",
-    ]
-    command = [sys.executable, "-m", "benchmark", "run", *words, "--results", str(results)]
+    words = ["--models", "dcgan", "--study", study.name, "--budget", "27", "--seeds", str(study.settings.seeds)]
     seconds = []
-    for _ in range(repeats):
-        start = time.monotonic()
-        out = subprocess.run(  # noqa: S603 - our own command
-            command, check=True, capture_output=True, text=True
-        ).stdout
-        seconds.append(time.monotonic() - start)
+    for _ in tqdm(range(repeats), desc="finished runs", disable=None, leave=False):
+        spent, out = _command([*words, "--device", "cpu", "--results", str(results)])
+        seconds.append(spent)
         if "Nothing to do" not in out:
             raise RuntimeError(f"the study was not seen to be finished: {out}")
-    return _tell(f"the same command on {len(study.runs)} finished runs", seconds, FINISHED_GOAL, "s")
+    yield Row(f"the same command on {len(study.runs):,} finished runs", seconds, "s", FINISHED)
+
+
+def _command(words: Sequence[str], **more: str) -> tuple[float, str]:
+    """Seconds of `python -m benchmark run` with these words and more of an environment, and what it says."""
+    start = time.monotonic()
+    command = [sys.executable, "-m", "benchmark", "run", *words]
+    out = subprocess.run(  # noqa: S603 - our own command
+        command, check=True, capture_output=True, text=True, env={**os.environ, **more}
+    ).stdout
+    return time.monotonic() - start, out
 
 
 def _pretend(study: Study, folder: Path) -> None:
@@ -75,33 +88,85 @@ def _pretend(study: Study, folder: Path) -> None:
         place = folder / "runs" / run.id
         place.mkdir()
         (place / "run.json").write_text("{}")
-        RecordFile(place / "records.jsonl").append([Row(run.settings.iterations, "critic", -1.0)])
+        RecordFile(place / "records.jsonl").append([Record(run.settings.iterations, "critic", -1.0)])
         status = {"status": "done", "seconds": {}, "measured": today.measured_by(run), "critic": -1.0}
         write_json(place / "status.json", status)
     (folder / "report").mkdir()
     (folder / "report" / "index.html").write_text("newer than the runs")
 
 
-def _starting(results: Path) -> bool:
+def _starting(results: Path, repeats: int) -> Iterator[Row | str]:
     """Very short runs: their wall time by the number of workers, less the time that they say they took."""
     dataset = load_dataset("colormnist-mini")
     study = resolve(dataset, models=["dcgan"], study="short", budget=1, seeds=SHORT_RUNS, iterations=1, width=0.01)
     how = replace(study.settings.evaluation, calibration=2, critic_width=0.01, critic_steps=1, critic_images=2, mode_samples=2)
     how = replace(how, diversity_groups=1, inception_samples=0, cifar10_samples=0)
     study = study.measured_by(how)
-    workers, seconds = cores(), list[float]()
     warm_up = replace(study, name="warm-up", runs=study.runs[:1])
-    run_study(warm_up, results, LocalEngine(workers), Options())  # the server imports everything once
-    start = time.monotonic()
-    outcome = run_study(study, results, LocalEngine(workers), Options())
-    wall = time.monotonic() - start
-    took = [RunFolder(results / study.name / "runs" / run.id).status()["last_attempt_seconds"] for run in study.runs]
-    seconds.append((wall * workers - sum(took)) / (len(took) - outcome.copied) * 1000)
-    return _tell(f"{len(took)} runs of {statistics.median(took):.2f} s: each beside itself", seconds, START_GOAL, "ms")
+    _run(warm_up, results / "warm-up")  # the server imports everything once
+    beside, took = list[float](), list[float]()
+    for repeat in tqdm(range(repeats), desc="short runs", disable=None, leave=False):
+        place = results / str(repeat)  # elsewhere each time, so that no run is found to be done
+        wall = _run(study, place)
+        ends = [RunFolder(place / study.name / "runs" / run.id).status() for run in study.runs]
+        seconds = [end["last_attempt_seconds"] for end in ends]
+        beside.append((wall * cores() - sum(seconds)) / len(ends) * 1000)
+        took += seconds
+    yield Row(f"{len(study.runs)} runs of {statistics.median(took):.2f} s, each beside itself", beside, "ms", START)
 
 
-def _tell(what: str, values: list[float], goal: float, unit: str) -> bool:
-    median = statistics.median(values)
-    spread = f" ({min(values):.2f} to {max(values):.2f})" if len(values) > 1 else ""
-    click.echo(f"{what}: {median:.2f} {unit}{spread}; goal at most {goal:g} {unit}{': MISSED' if median > goal else ''}")
-    return median > goal
+def _run(study: Study, results: Path) -> float:
+    """Seconds of a study, of whose runs nobody needs to hear."""
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        start = time.monotonic()
+        run_study(study, results, LocalEngine(cores()), Options())
+        return time.monotonic() - start
+
+
+def gpu_sweep(data_dir: Path, width: float, repeats: int) -> Iterator[Row | str]:
+    """A sweep on CIFAR-10 whose runs share the GPU, against eager runs one after the other; how busy the GPU is meanwhile."""
+    if recipe_for("cifar10").find(data_dir) is None:
+        yield f"a sweep on a GPU: not measured, cifar10's files are not in {data_dir}"
+        return
+    words = ["--dataset", "cifar10", "--data-dir", str(data_dir), "--width", str(width), "--iterations", str(GPU_ITERATIONS)]
+    words += ["--device", "cuda"]
+    together, alone, busy = list[float](), list[float](), list[float]()
+    for _ in tqdm(range(repeats), desc="sweeps on a GPU", disable=None, leave=False):
+        with _sampling(busy):
+            together.append(_runs_an_hour([*words, *PACKED], PACKED_CONFIGURATIONS))
+        alone.append(_runs_an_hour([*words, *ALONE], ALONE_CONFIGURATIONS, **{EAGER: "1"}))
+    yield Row("CIFAR-10, runs that share the GPU", together, "runs/h", PACKING, "one eager run after the other", alone)
+    if busy:
+        yield Row("the GPU is busy while they do", busy, "%", BUSY)
+    else:
+        yield "how busy the GPU is: nvidia-smi does not say"
+
+
+def _runs_an_hour(words: Sequence[str], configurations: int, **environment: str) -> float:
+    """Of a sweep with so many configurations of each model, from the command's start to its end, in an empty folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        seconds, _ = _command([*words, "--budget", str(configurations), "--results", folder], **environment)
+        runs = len(list(Path(folder).glob("*/runs/*/status.json")))
+    return 3600 * runs / seconds
+
+
+@contextmanager
+def _sampling(busy: list[float]) -> Iterator[None]:
+    """Collect how busy the GPU is, in per cent, while a block runs, from its first work to its last."""
+    ended, samples = threading.Event(), list[float]()
+    command = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
+
+    def sample() -> None:
+        while shutil.which(command[0]) and not ended.wait(SAMPLE_SECONDS):
+            out = subprocess.run(command, capture_output=True, text=True).stdout  # noqa: S603 - the driver's own tool
+            samples.extend(float(line) for line in out.splitlines()[:1])
+
+    thread = threading.Thread(target=sample)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        at_work = [index for index, value in enumerate(samples) if value > 0]
+        busy.extend(samples[at_work[0] : at_work[-1] + 1] if at_work else [])

@@ -17,11 +17,11 @@ from benchmark.gan_module import GANModule
 from benchmark.generators import reference_sampler
 from benchmark.ledger import RunFolder
 from benchmark.models import code_fingerprint, import_model
+from benchmark.recorded_graph import RecordedGraph
 from benchmark.records import RecordFile, write_json
 from benchmark.runner import Outcome
 from benchmark.study import Run
 from benchmark.trial import CheckpointKeeper, Watcher, run_trial, train
-from benchmark.recorded_graph import RecordedGraph
 from tests.support import PIXELS, SETTINGS, SHAPE, Tiny, make_run
 
 MODELS = ["alphagan.AlphaGAN", "alphagan.EmpiricalKLAlphaGAN", "baselines.DCGAN", "baselines.WGANGP", "baselines.AGE"]

@@ -1,0 +1,157 @@
+"""Trainings that stand still between bursts of iterations, so that several can be timed in turns: here, or in processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any
+
+import psutil
+import pytorch_lightning as pl
+import torch
+
+from benchmark.gan_module import GANModule
+from benchmark.trial import Stopped
+
+PATIENCE_SECONDS = 600.0
+"""How long a burst in another process may take."""
+END_SECONDS = 10.0
+"""How long such a process may take to end."""
+
+
+def now(device: torch.device) -> float:
+    """Seconds, when the device has done all that it was told to."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+class Bursts(pl.Callback):
+    """Holds a training after each burst of iterations, and tells how long the burst took.
+
+    Args:
+        device: that it trains on.
+        iterations: of the first burst, with which everything warms up.
+        between: is told the seconds of each burst, and says how many iterations the next one has; 0 ends the training.
+    """
+
+    def __init__(self, device: torch.device, iterations: int, between: Callable[[float], int]) -> None:
+        self.device, self.left, self.between = device, iterations, between
+        self.begin = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.begin = now(self.device)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.left -= getattr(batch, "iterations", 1)  # a chunk of ours has several
+        if isinstance(pl_module, GANModule):
+            pl_module.take_mean_terms()  # as a run's recorder does after each chunk
+        if self.left <= 0:
+            self.left = self.between(now(self.device) - self.begin)
+            if self.left <= 0:
+                raise Stopped
+            self.begin = now(self.device)
+
+
+Train = Callable[[Bursts], None]
+"""Trains until the callback ends it."""
+
+
+class Elsewhere:
+    """A process of its own for trainings, one after the other, which does as many iterations as it is told to.
+
+    Like a run's process it is a fork of one that has imported torch.
+
+    Args:
+        device: that it trains on.
+        threads: of the process.
+    """
+
+    def __init__(self, device: torch.device, threads: int = 1) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["benchmark.engines.local"])  # as runs do: there is one such server for both
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(device, threads, theirs))
+        self.process.start()
+        theirs.close()
+
+    @contextmanager
+    def training(self, train: Train, warm_up: int) -> Iterator[Elsewhere]:
+        """Begin a training; it ends with the block.
+
+        Args:
+            train: trains with the callback that it is given until that ends it. Has to be picklable.
+            warm_up: iterations that it does at once.
+        """
+        self.pipe.send(train)
+        self(warm_up)
+        yield self
+        self.pipe.send(0)
+
+    def start(self, iterations: int) -> None:
+        """Let it begin a burst."""
+        self.pipe.send(iterations)
+
+    def wait(self) -> float:
+        """The seconds of the burst that it was told to do, when it is done."""
+        return self._answer()
+
+    def memory(self) -> float:
+        """MiB: the most that the process had so far, and what its children (a DataLoader's workers) hold that nobody shares."""
+        self.pipe.send("memory")
+        return self._answer()
+
+    def _answer(self) -> float:
+        if not self.pipe.poll(PATIENCE_SECONDS):
+            raise TimeoutError(f"a training in another process says nothing for {PATIENCE_SECONDS:g} seconds")
+        try:
+            return float(self.pipe.recv())
+        except EOFError:
+            raise RuntimeError("a training in another process ended by itself") from None
+
+    def __call__(self, iterations: int) -> float:
+        """The seconds of so many iterations."""
+        self.start(iterations)
+        return self.wait()
+
+    def __enter__(self) -> Elsewhere:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.pipe.close()  # it ends when it has nobody left to listen to
+        self.process.join(END_SECONDS)
+        if self.process.is_alive():
+            self.process.kill()
+
+
+def _serve(device: torch.device, threads: int, pipe: Connection) -> None:
+    """What the process does."""
+    torch.set_num_threads(threads)
+    sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - a trainer's progress bar is not for between the table's lines
+
+    def between(seconds: float) -> int:
+        pipe.send(seconds)
+        while (asked := pipe.recv()) == "memory":
+            pipe.send(_memory())
+        return int(asked)
+
+    with suppress(EOFError):
+        while True:
+            train: Train = pipe.recv()
+            train(Bursts(device, int(pipe.recv()), between))
+
+
+def _memory() -> float:
+    unit = 1 if sys.platform == "darwin" else 1024
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    children = psutil.Process().children(recursive=True)
+    return float(own + sum(child.memory_full_info().uss for child in children)) / 2**20

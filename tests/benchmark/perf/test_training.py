@@ -1,0 +1,121 @@
+"""What is timed is there, with its pairs; never how long it took."""
+
+import math
+from functools import partial
+
+import pytest
+import torch
+
+from benchmark import trial
+from benchmark.perf import training
+from benchmark.perf.bursts import Elsewhere
+from benchmark.perf.floor import FLOORS
+from benchmark.perf.table import Goal
+from benchmark.perf.training import Conditions, interleave, length_rows, model_rows, pair_rows, timed, train_ours, trainer_rows
+
+TINY = 0.03
+CPU = torch.device("cpu")
+CONDITIONS = Conditions(repeats=2, width=TINY, device=CPU)
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch):
+    monkeypatch.setattr(training, "BURST_SECONDS", 0.01)
+    monkeypatch.setattr(training, "IMAGES", 100)
+    monkeypatch.setattr(training, "WITHOUT_A_MODEL", 20)
+    monkeypatch.setattr(training, "THREADS", 1)  # two threads stand in each other's way where other tests run
+    monkeypatch.setattr(trial, "CHUNK", 2)
+
+
+@pytest.fixture(scope="module")
+def elsewhere():
+    with Elsewhere(CPU) as process:
+        yield process
+
+
+def hold(row, repeats=2):
+    assert len(row.ours) == len(row.theirs) == repeats
+    assert all(math.isfinite(value) and value > 0 for value in row.judged)
+
+
+def test_a_model_is_measured_beside_all_its_rivals(elsewhere):
+    rows = list(model_rows("alphagan", 28, CONDITIONS, elsewhere))
+    assert [(row.title, row.against, row.goal, row.inverse) for row in rows] == [
+        ("alphagan, 28 px", "the floor", Goal("at most", 1.03), False),
+        ("alphagan, 28 px", "gradients everywhere", Goal("at least", 1.4), True),
+        ("alphagan, 28 px", "plain Lightning", Goal("at least", 1), True),
+    ]
+    for row in rows:
+        hold(row)
+        assert row.unit == "ms/iteration"
+
+
+def test_what_the_trainer_costs_and_whether_it_grows(elsewhere):
+    for row in (*trainer_rows(CONDITIONS, elsewhere), *length_rows(CONDITIONS)):
+        hold(row)
+
+
+def test_two_runs_at_once():
+    together, limit = pair_rows(CONDITIONS)
+    for row in (together, limit):
+        hold(row)
+    assert together.ours == limit.ours
+    assert limit.goal == Goal("at least", 0.95)
+
+
+@pytest.mark.parametrize("name", [name for name in FLOORS if name != "alphagan"])
+def test_turns_do_the_same_number_of_iterations(name):
+    done = []
+
+    def rival(iterations: int) -> float:
+        done.append(iterations)
+        return 1.0
+
+    floor = FLOORS[name](28, TINY, 0, training.noise(28), training.BATCH)
+    found = interleave(name, 28, CONDITIONS, {"one": rival, "floor": timed(floor.iterate, CPU)}, 3)
+    assert done == [3, 3] * 3  # the first turn warms up, and after each the first rival wakes the process up
+    assert floor.iteration == 9
+    assert found["one"] == [1000 / 3] * 2
+    assert len(found["ours"]) == len(found["floor"]) == 2
+    assert trial.CHUNK == 2
+
+
+@pytest.mark.parametrize(("seconds", "iterations"), [(0.9, 1), (0.08, 4), (0.03, 10), (0.011, 20)])
+def test_a_burst_is_a_part_of_a_chunk_or_whole_chunks(monkeypatch, seconds, iterations):
+    monkeypatch.setattr(trial, "CHUNK", 10)
+    monkeypatch.setattr(training, "BURST_SECONDS", 0.3)
+    assert training.burst_iterations(lambda n: n * seconds) == iterations
+
+
+def test_gradients_go_everywhere_but_steps_do_not():
+    module = training.model("alphagan", 28, TINY)
+    moved, zeroed = set(), module.zero_grad
+
+    def look(**_: object) -> None:
+        moved.add(frozenset(name.split(".")[0] for name, parameter in module.named_parameters() if parameter.grad is not None))
+        zeroed(set_to_none=True)
+
+    module.zero_grad = look
+    training.iteration_everywhere(module, training.noise(28))()
+    assert moved == {
+        frozenset({"encoder", "generator", "code_discriminator"}),
+        frozenset({"encoder", "generator", "discriminator"}),
+        frozenset({"encoder", "code_discriminator"}),
+    }
+
+
+def test_the_limit_of_a_device_is_measured(monkeypatch):
+    measure = training.peak_rate.__wrapped__
+    monkeypatch.setattr(training, "peak_rate", lambda device: measure(device, side=64))
+    row = training.limit_row("dcgan", 28, Conditions(1, 0.25, CPU), [100.0, 200.0])
+    assert row.ours[0] == 2 * row.ours[1] > 0
+
+
+def test_a_process_says_when_its_training_ended_by_itself():
+    missing = partial(train_ours, "no such model", 28, TINY)
+    with (
+        Elsewhere(CPU) as process,
+        pytest.raises(RuntimeError, match="ended by itself"),
+        process.training(missing, warm_up=1),
+    ):
+        pass
