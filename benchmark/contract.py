@@ -174,7 +174,8 @@ def _updates(subject: _Subject) -> None:
         mine = {id(parameter) for parameter in phase.parameters()}
         for name, parameter in module.named_parameters():
             moved = not torch.equal(before[name], parameter)
-            if moved and id(parameter) not in mine:
+            averaged = phase.after is not None and not parameter.requires_grad  # frozen networks that `after` moves
+            if moved and id(parameter) not in mine and not averaged:
                 raise _Broken(f"phase {phase.name!r} moves {name}, which is not among its networks")
         if not any(not torch.equal(before[n], p) for n, p in module.named_parameters() if id(p) in mine):
             raise _Broken(f"phase {phase.name!r} moves none of its parameters")

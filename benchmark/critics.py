@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from benchmark import networks
-from benchmark.captured import Repeated, graphs_of
+from benchmark.captured import Repeated, Work, graphs_of
 from benchmark.datasets import Dataset
 from benchmark.generators import BATCH, Sampler, draw
 from benchmark.randomness import derive_seed, stream
@@ -91,7 +91,9 @@ class CompanionCritic:
             real = as_images(pixels[chosen])
             self.critic.update(real, sampler(size, self.source))
 
-        return Repeated(begin, update, self.critic.moves, [self.source], graphs_of(self.device))
+        state = self.critic.optimizer.state
+        work = Work(begin, update, self.critic.parameters, [self.source], lambda: {"the critic's optimizer": [*state.values()]})
+        return Repeated(work, graphs_of(self.device))
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from the critic's `state_dict()`."""

@@ -17,10 +17,12 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from benchmark.captured import CannotCapture, Graph, Repeated
+from benchmark.captured import CannotCapture, Graph, Repeated, Work
 from benchmark.randomness import derive_seed, stream
 from metrics.images import as_images
 
+KNOWN = ("_modules", "_parameters")
+"""What of a module is looked at elsewhere, where it is asked what an iteration changes."""
 Loss = Callable[[Tensor], Mapping[str, Tensor]]
 MakeOptimizer = Callable[[list[nn.Parameter], float], torch.optim.Optimizer]
 
@@ -43,7 +45,8 @@ class Phase:
         loss: from a minibatch of real images (n, c, h, w) to named, weighted scalar terms. They are summed to train.
         learning_rate: of the optimizer.
         updates: repeats in place, each with a fresh minibatch and fresh latents.
-        optimizer: from (parameters, learning rate) to an optimizer; Adam with betas (0.5, 0.9) unless given.
+        optimizer: from (parameters, learning rate) to an optimizer; Adam with betas (0.5, 0.9) unless given. Where torch's
+            optimizers have a flag `capturable`, set it on a GPU (`parameters[0].is_cuda`), as `adam` does.
         after: runs without gradients after each step: weight clipping, moving averages.
     """
 
@@ -236,13 +239,18 @@ class GANModule(pl.LightningModule):
             for update, phase in enumerate(self.schedule().updates):
                 self._count(phase, self.update(update, chunk, by_phase[phase]))
 
-        def state() -> tuple[list[Tensor], list[Tensor]]:
-            moments = [value for optimizer in optimizers for entry in optimizer.state.values() for value in entry.values()]
-            rest = [*self.buffers(), *moments, *self._sums.values()]
-            return [value.detach() for value in self.parameters()], [value for value in rest if isinstance(value, Tensor)]
+        def holds() -> dict[str, object]:
+            parts = self.named_modules(prefix="self")
+            found = {f"{name}.{key}": value for name, part in parts for key, value in vars(part).items() if key not in KNOWN}
+            for phase, optimizer in by_phase.items():
+                groups = [{key: value for key, value in group.items() if key != "params"} for group in optimizer.param_groups]
+                found[f"the optimizer of phase {phase.name!r}"] = [list(optimizer.state.values()), groups]
+            return found
 
         self._make_streams()
-        loop = Repeated(self.begin_iteration, iteration, state, self._streams, self.new_graph, self._while_recording)
+        weights = list(self.parameters())
+        work = Work(self.begin_iteration, iteration, weights, self._streams, holds, self._while_recording)
+        loop = Repeated(work, self.new_graph)
         if chunk.pixels.device != self.device:
             loop.stay_eager("the images do not fit on the device")
         return loop

@@ -7,15 +7,39 @@ does the same: nothing on the host happens again, tensors stay where they are, n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-WAITS = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.lift_fresh.default}
-"""Reading a value back, and sending one from the host: a stream that is being captured can do neither."""
+from benchmark.captured import CannotCapture
+
+aten = torch.ops.aten
+WAITS = {
+    aten._local_scalar_dense.default: "it asks for the value of a tensor",
+    aten.lift_fresh.default: "it makes a tensor of a number each time; one that is made in the constructor can be captured",
+    aten.nonzero.default: "the shape of what nonzero gives depends on values",
+    aten.masked_select.default: "the shape of what masked_select gives depends on values",
+    aten._unique2.default: "the shape of what unique gives depends on values",
+    aten.repeat_interleave.Tensor: "the shape of what repeat_interleave gives depends on values",
+}
+"""Operations for which a GPU's host waits for values, and why."""
+TO_THE_HOST = (Tensor.cpu, Tensor.numpy, Tensor.tolist, Tensor.__array__)
+"""Which operations do so that are none on a CPU."""
+INDEXING = (aten.index.Tensor, aten.index_put.default, aten.index_put_.default)
+
+
+class _OnTheDevice(TorchFunctionMode):
+    """Refuses what brings values to the host."""
+
+    def __torch_function__(self, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        if function in TO_THE_HOST:
+            raise CannotCapture(f"it brings a tensor to the host with {function.__name__}()")
+        return function(*args, **(kwargs or {}))
 
 
 class RecordedGraph(TorchDispatchMode):
@@ -27,9 +51,17 @@ class RecordedGraph(TorchDispatchMode):
         self.before: dict[int, tuple[Tensor, Tensor]] = {}
         self.made: set[int] = set()
 
+    def forbids_waiting(self) -> AbstractContextManager[None]:
+        """Recording tells."""
+        return nullcontext()
+
     def record(self, work: Callable[[], None], streams: Sequence[torch.Generator]) -> None:
-        """Record, and put back what was changed: as if nothing had been done."""
-        with self:
+        """Record, and put back what was changed: as if nothing had been done.
+
+        Raises:
+            CannotCapture: for work that a GPU's host would wait in.
+        """
+        with self, _OnTheDevice():
             work()
         with torch.no_grad():
             for tensor, value in self.before.values():
@@ -38,7 +70,9 @@ class RecordedGraph(TorchDispatchMode):
     def __torch_dispatch__(self, operation: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         kwargs = kwargs or {}
         if operation in WAITS:
-            raise RuntimeError(f"operation not permitted when stream is capturing: {operation}")
+            raise CannotCapture(WAITS[operation])
+        if operation in INDEXING and any(index is not None and index.dtype == torch.bool for index in args[1]):
+            raise CannotCapture("the shape of what a mask selects depends on values")
         for tensor in _written(operation, args, kwargs):
             if tensor.untyped_storage().data_ptr() not in self.made and id(tensor) not in self.before:
                 self.before[id(tensor)] = tensor, tensor.clone()

@@ -323,6 +323,7 @@ def _quiet_lightning() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="pytorch_lightning")
+            warnings.filterwarnings("ignore", ".*constructed with capturable=True.*")  # the first iterations are no graph's
             yield
     finally:
         logger.setLevel(level)

@@ -90,11 +90,6 @@ class WassersteinCritic:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 
-    def moves(self) -> tuple[list[Tensor], list[Tensor]]:
-        """The weights, and what the optimizer keeps: all tensors that an update changes."""
-        moments = [value for entry in self.optimizer.state.values() for value in entry.values() if isinstance(value, Tensor)]
-        return [parameter.detach() for parameter in self.parameters], moments
-
     def train(self, batches: Iterator[tuple[Tensor, Tensor]]) -> WassersteinCritic:
         """Take what is left of the budget from pairs (real, fake) of minibatches."""
         while self.steps < self.budget:
@@ -132,7 +127,10 @@ class WassersteinCritic:
     def load_state_dict(self, state: dict) -> None:
         """Continue from `state_dict()`."""
         self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        # How an optimizer is computed belongs to the device that it runs on, not to the state that it carries.
+        own = [{flag: group[flag] for flag in ("capturable", "foreach", "fused")} for group in self.optimizer.param_groups]
+        groups = [{**saved, **flags} for saved, flags in zip(state["optimizer"]["param_groups"], own, strict=True)]
+        self.optimizer.load_state_dict({**state["optimizer"], "param_groups": groups})
         self.steps = state["steps"]
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from benchmark import critics, trial
 from benchmark.building import build_from
-from benchmark.captured import EAGER_FIRST, Repeated, relative_difference
+from benchmark.captured import EAGER_FIRST, Repeated, Work, look, relative_difference
 from benchmark.critics import CompanionCritic
 from benchmark.datasets import load_dataset
 from benchmark.gan_module import GANModule
@@ -22,24 +22,10 @@ from benchmark.records import RecordFile, write_json
 from benchmark.runner import Outcome
 from benchmark.study import Run
 from benchmark.trial import CheckpointKeeper, Watcher, run_trial, train
-from tests.support import PIXELS, SETTINGS, SHAPE, Tiny, make_run
+from tests.support import PIXELS, SETTINGS, SHAPE, Small, make_run
 
 MODELS = ["alphagan.AlphaGAN", "alphagan.EmpiricalKLAlphaGAN", "baselines.DCGAN", "baselines.WGANGP", "baselines.AGE"]
 CPU = torch.device("cpu")
-
-
-class Small(Tiny):
-    """Keeps nothing that a graph cannot."""
-
-    def __init__(self, image_shape, latent_dim=4, learning_rate=1e-2, width=1.0):
-        super().__init__(image_shape, latent_dim, learning_rate, width)
-        self.seen = None
-
-    def generator_loss(self, images):
-        return {"adversarial": -self.judge(self.sample(len(images))).mean()}
-
-    def judge_loss(self, images):
-        return {"real": -self.judge(images).mean(), "sample": self.judge(self.sample(len(images))).mean()}
 
 
 def trained(module: GANModule, iterations: int, graph: type | None = None, **arguments) -> GANModule:
@@ -106,6 +92,64 @@ class Waits(Small):
         return terms if terms["real"].item() < 1e9 else {}
 
 
+class Converts(Small):
+    def judge_loss(self, images):
+        terms = super().judge_loss(images)
+        return terms if terms["real"].tolist() < 1e9 else {}
+
+
+class Masks(Small):
+    def judge_loss(self, images):
+        logits = self.judge(images)
+        return {"wrong": logits[logits < logits.median()].sum()}
+
+
+class Rarely(Small):
+    """Adds a term every eighth time."""
+
+    steps = 0
+
+    def judge_loss(self, images):
+        self.steps += 1
+        terms = super().judge_loss(images)
+        return {"real": terms["real"] * (2 if self.steps % 8 == 0 else 1), "sample": terms["sample"]}
+
+
+class Rebinds(Small):
+    """Keeps an average in a tensor that is another one each time."""
+
+    mean = torch.zeros(())
+
+    def judge_loss(self, images):
+        terms = super().judge_loss(images)
+        self.mean = 0.9 * self.mean + 0.1 * terms["real"].detach()
+        return {"real": terms["real"] - self.mean, "sample": terms["sample"]}
+
+
+class SlowingDown(torch.optim.SGD):
+    def step(self, closure=None):
+        super().step(closure)
+        for group in self.param_groups:
+            group["lr"] *= 0.99
+
+
+class Decays(Small):
+    def phases(self):
+        generator, judge, _ = super().phases()
+        judge.optimizer = SlowingDown
+        return [generator, judge]
+
+
+class Averages(Small):
+    """Keeps moving averages of its weights in a plain list, which no state_dict knows of."""
+
+    def phases(self):
+        generator, judge, _ = super().phases()
+        self.averages = [parameter.detach().clone() for parameter in self.generator.parameters()]
+        generator.after = lambda: torch._foreach_lerp_(self.averages, list(self.generator.parameters()), 0.1)
+        return [generator, judge]
+
+
 class Gathers(Small):
     """Has one more term from its second iteration on, which is before a graph is recorded."""
 
@@ -117,18 +161,22 @@ class Gathers(Small):
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
-        (Anneals, "eager: it could not be captured as a graph: CannotCapture: a loss reads self.iteration"),
-        (Waits, "eager: it could not be captured as a graph: RuntimeError: operation not permitted when stream is capturing"),
-        (Counts, "eager: a graph of it gave something else, by "),
+        (Anneals, "it cannot be captured as a graph: CannotCapture: a loss reads self.iteration"),
+        (Waits, "it cannot be captured as a graph: CannotCapture: it asks for the value of a tensor"),
+        (Converts, "it cannot be captured as a graph: CannotCapture: it brings a tensor to the host with tolist()"),
+        (Masks, "it cannot be captured as a graph: CannotCapture: the shape of what a mask selects depends on values"),
+        (Counts, "it changes self.steps on the host, which a graph would not"),
+        (Rarely, "it changes self.steps on the host, which a graph would not"),
+        (Rebinds, "it changes self.mean on the host, which a graph would not"),
+        (Decays, "it changes the optimizer of phase 'judge'[1][0]['lr'] on the host, which a graph would not"),
     ],
 )
 def test_what_a_graph_would_get_wrong_is_trained_eagerly_and_says_why(model, reason):
     eager, captured = (trained(small(model), 20, graph) for graph in (None, RecordedGraph))
-    assert captured.execution.startswith(reason)
+    assert captured.execution.startswith(f"eager: {reason}")
     assert eager.execution == "eager"
     assert captured.iteration == 20
-    if model is not Counts:  # which counts what it does to find out, too
-        assert_same(eager, captured)
+    assert_same(eager, captured)
 
 
 def test_loss_terms_of_a_graph_are_summed_where_they_are():
@@ -138,11 +186,44 @@ def test_loss_terms_of_a_graph_are_summed_where_they_are():
     assert captured.take_mean_terms() == {}
 
 
+def test_what_a_model_keeps_in_lists_of_tensors_goes_on_as_in_eager_execution():
+    eager, captured = (trained(small(Averages), 20, graph) for graph in (None, RecordedGraph))
+    assert captured.execution == "captured"
+    assert all(torch.equal(one, other) for one, other in zip(eager.averages, captured.averages, strict=True))
+
+
+class Breaks(RecordedGraph):
+    def replay(self):
+        raise AssertionError
+
+
+class Lies(RecordedGraph):
+    """Replays, and moves what it should not."""
+
+    def __init__(self, moved):
+        super().__init__()
+        self.moved = moved
+
+    def replay(self):
+        super().replay()
+        self.moved.add_(1e-3)
+
+
+def test_a_graph_that_breaks_or_gives_something_else_leaves_what_eager_execution_gave():
+    eager = trained(small(), 20)
+    broken = trained(small(), 20, Breaks)
+    assert broken.execution == "eager: it cannot be captured as a graph: AssertionError: "
+    assert_same(eager, broken)
+    lied_to = small()
+    trained(lied_to, 20, lambda: Lies(lied_to.generator[0].weight.data))
+    assert lied_to.execution.startswith("eager: a graph of it gave something else, by ")
+    assert_same(eager, lied_to)
+
+
 def test_begin_comes_before_every_time_and_the_first_times_are_eager():
     value, said = torch.zeros(()), []
-    loop = Repeated(
-        lambda: said.append("begin"), lambda: said.append("work") or value.add_(1), lambda: ([value], []), [], RecordedGraph
-    )
+    work = Work(lambda: said.append("begin"), lambda: said.append("work") or value.add_(1), [value], [], dict)
+    loop = Repeated(work, RecordedGraph)
     for _ in range(EAGER_FIRST):
         loop()
     assert said == ["begin", "work"] * EAGER_FIRST
@@ -199,3 +280,13 @@ def test_a_critic_captures_its_step_and_goes_on_eagerly_with_another_generator(m
 def test_the_command_says_at_its_end_how_many_runs_had_no_graph_and_why():
     outcome = Outcome(Counter(done=3), 0, 0, 0, 0, slow={"eager is eager": 2})
     assert "2 runs were trained without a graph, which takes longer: eager is eager" in list(outcome.lines())
+
+
+def test_it_is_seen_what_lists_hold_and_where_tensors_lie():
+    tensor, spread = torch.zeros(2), torch.zeros(1).expand(3)
+    seen = look({"a": {"b": [1, tensor], "c": "x"}, "d": object(), "e": spread})
+    assert seen.facts["a"] == 2
+    assert seen.facts["a['b'][0]"] == 1
+    assert seen.facts["a['b'][1]"] == (tensor.data_ptr(), (2,))
+    assert seen.tensors == [tensor]  # the other one is one number in three places
+    assert "d" not in seen.facts

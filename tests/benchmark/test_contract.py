@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 
@@ -6,11 +8,11 @@ from baselines import AGE, DCGAN, WGANGP
 from benchmark import check_gan_module
 from benchmark.contract import ContractError
 from benchmark.gan_module import GANModule, Phase
-from tests.support import Tiny
+from tests.support import Small, Tiny
 
 
 @pytest.mark.parametrize("shape", [(3, 28, 28), (3, 32, 32)])
-@pytest.mark.parametrize("model", [AlphaGAN, EmpiricalKLAlphaGAN, DCGAN, WGANGP, AGE, Tiny])
+@pytest.mark.parametrize("model", [AlphaGAN, EmpiricalKLAlphaGAN, DCGAN, WGANGP, AGE, Small])
 def test_models_keep_the_contract(model, shape):
     assert check_gan_module(model, shape) == []
 
@@ -165,12 +167,12 @@ def test_a_broken_class_is_told_what_is_wrong_and_where(model, message):
 
 def test_every_check_is_said():
     lines = []
-    check_gan_module(Tiny, say=lines.append)
+    check_gan_module(Small, say=lines.append)
     assert len(lines) == 8
     assert all(line.startswith("ok") for line in lines)
 
 
-class ReadsItsIteration(Tiny):
+class ReadsItsIteration(Small):
     def judge_loss(self, images):
         return {name: value * 0.9**self.iteration for name, value in super().judge_loss(images).items()}
 
@@ -179,3 +181,31 @@ def test_a_model_that_no_graph_could_repeat_is_warned_about():
     (caution,) = check_gan_module(ReadsItsIteration)
     assert "without a graph" in caution
     assert "a loss reads self.iteration" in caution
+
+
+class Averages(Small):
+    """Has a generator of its own to sample from, which is moved after each step of the one that is trained."""
+
+    def __init__(self, image_shape, latent_dim=4, learning_rate=1e-2, width=1.0):
+        super().__init__(image_shape, latent_dim, learning_rate, width)
+        self.average = copy.deepcopy(self.generator).requires_grad_(False)
+
+    def phases(self):
+        generator, judge, _ = super().phases()
+        averages, weights = list(self.average.parameters()), list(self.generator.parameters())
+        generator.after = lambda: torch._foreach_lerp_(averages, weights, 0.1)
+        return [generator, judge]
+
+
+def test_moving_averages_may_be_a_frozen_network_that_moves_after_a_step():
+    assert check_gan_module(Averages) == []
+
+
+def test_a_frozen_network_that_moves_otherwise_is_found():
+    class Leaks(Averages):
+        def judge_loss(self, images):
+            self.average[0].weight.add_(0.1)
+            return super().judge_loss(images)
+
+    with pytest.raises(ContractError, match=r"moves average\.0\.weight"):
+        check_gan_module(Leaks)
