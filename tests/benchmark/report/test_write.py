@@ -205,7 +205,7 @@ def test_the_golden_page_has_every_section(golden_page):
         "critic-against-diversity",
         "samples", "best-by-metric", "reconstructions", "codes",
         "best-again", "best-of-k", "equal-budget", "improvement", "agreement", "hyperparameters", "seeds",
-        "critic-curves",
+        "critic-curves", "cost",
         "not-measured",
         "all-runs",
     ]  # fmt: skip
