@@ -13,8 +13,8 @@ import pandas as pd
 import torch
 
 from benchmark.datasets import Dataset
-from benchmark.ledger import FINISHED, RunFolder
 from benchmark.probe import Cost, probe
+from benchmark.runner import unfinished
 from benchmark.study import Run, Study
 
 ROWS = 20
@@ -36,7 +36,7 @@ def preview(study: Study, dataset: Dataset, folder: Path, workers: int, device: 
     Raises:
         UserError: if a model cannot be built, trained or measured.
     """
-    missing = [run for run in study.runs if RunFolder(folder / "runs" / run.id).status().get("status") not in FINISHED]
+    missing = list(unfinished(study.runs, folder))
     lines = [line for model in study.models for line in describe_configurations(study, model)]
     lines.append(f"{len(study.runs)} runs: {len(study.runs) - len(missing)} finished in {folder}, {len(missing)} missing")
     if not missing:

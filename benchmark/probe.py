@@ -206,9 +206,9 @@ class _Probe:
         return _scaled(lambda n: self._time(lambda: work(n)), full, LONG_ENOUGH)
 
     def _time(self, work: Callable[[], object]) -> float:
-        start = _now(self.device)
+        start = now(self.device)
         work()
-        return _now(self.device) - start
+        return now(self.device) - start
 
 
 def _scaled(seconds: Callable[[int], float], full: int, long_enough: float) -> float:
@@ -227,13 +227,13 @@ class _Stopwatch(pl.Callback):
         self.device, self.begin, self.seconds = device, 0.0, 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.begin = _now(self.device)
+        self.begin = now(self.device)
 
     def on_train_batch_end(self, *_: object) -> None:
-        self.seconds = _now(self.device) - self.begin
+        self.seconds = now(self.device) - self.begin
 
 
-def _now(device: torch.device) -> float:
+def now(device: torch.device) -> float:
     """Seconds, when the device has done all that it was told to."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

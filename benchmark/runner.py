@@ -105,10 +105,14 @@ def run_study(study: Study, results: Path, engine: Engine, options: Options) -> 
     return outcome
 
 
+def unfinished(runs: Iterable[Run], folder: Path) -> Iterator[Run]:
+    """Those of a study's runs that are not finished in its folder, one by one as they are asked for."""
+    return (run for run in runs if RunFolder(folder / "runs" / run.id).status().get("status") not in FINISHED)
+
+
 def untrained(study: Study, folder: Path) -> Iterator[Run]:
-    """The runs of a study's models that are not finished in its folder, one by one as they are asked for."""
-    models = (run for run in study.runs if not run.is_reference)
-    return (run for run in models if RunFolder(folder / "runs" / run.id).status().get("status") not in FINISHED)
+    """The runs of a study's models that are not finished."""
+    return unfinished((run for run in study.runs if not run.is_reference), folder)
 
 
 def measure_study(folder: Path, evaluation: Evaluation, engine: Engine, options: Options) -> Outcome:

@@ -162,7 +162,7 @@ def run_trial(folder: Path, device: str, watcher: Watcher, tensorboard: bool = F
         status = {"status": "done", "reason": f"measuring it again: {status['reason']}"}
     facts = {
         "attempts": len(ledger.attempts()),
-        "peak_memory_mib": _peak_memory(),
+        "peak_memory_mib": peak_memory(),
         "last_attempt_seconds": round(time.monotonic() - start, 2),
     }
     write_json(ledger.path / "status.json", {**status, "seconds": {k: round(v, 2) for k, v in seconds.items()}, **facts})
@@ -188,7 +188,7 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _peak_memory() -> int:
+def peak_memory() -> int:
     """Of this process, in MiB; what is mapped of the data set's cache counts."""
     unit = 1 if sys.platform == "darwin" else 1024
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import resource
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
@@ -18,19 +16,13 @@ import pytorch_lightning as pl
 import torch
 
 from benchmark.gan_module import GANModule
-from benchmark.trial import Stopped
+from benchmark.probe import now
+from benchmark.trial import Stopped, peak_memory
 
 PATIENCE_SECONDS = 600.0
 """How long a burst in another process may take."""
 END_SECONDS = 10.0
 """How long such a process may take to end."""
-
-
-def now(device: torch.device) -> float:
-    """Seconds, when the device has done all that it was told to."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
 
 
 class Bursts(pl.Callback):
@@ -151,7 +143,5 @@ def _serve(device: torch.device, threads: int, pipe: Connection) -> None:
 
 
 def _memory() -> float:
-    unit = 1 if sys.platform == "darwin" else 1024
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     children = psutil.Process().children(recursive=True)
-    return float(own + sum(child.memory_full_info().uss for child in children)) / 2**20
+    return peak_memory() + float(sum(child.memory_full_info().uss for child in children)) / 2**20

@@ -19,19 +19,14 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from benchmark.building import build_from
 from benchmark.cli import run_command
-from benchmark.contract import NOT_MEASURED
-from benchmark.models import dotted_path, import_model
-from benchmark.study import Run, Settings
+from benchmark.models import DEFAULT_MODELS
+from benchmark.perf.runs import BATCH, SIZES, make_run
+from benchmark.perf.runs import model as build_model
 from benchmark.trial import train
 
 COMMITTED = Path(__file__).with_name("multiply_adds.csv")
-MODELS = ("alphagan", "dcgan", "wgan_gp", "age")
-SIZES = (28, 32, 64)
 WIDTHS = (0.25, 1.0)
-BATCH = 64
-"""Of the committed counts."""
 LATENT_DIM = 128
 
 Key = tuple[str, int, float]
@@ -61,11 +56,8 @@ def count(work: Callable[[], object]) -> int:
 
 def count_ours(model: str, size: int, width: float, batch: int = 2) -> int:
     """The multiply-adds of one iteration of one of our models, counted while it trains."""
-    path, shape = dotted_path(model), (3, size, size)
-    settings = Settings(1, width, None, 1, batch, torch.get_num_threads(), "float32", NOT_MEASURED)
-    run = Run(model, path, "noise", "", shape, {"latent_dim": LATENT_DIM, "width": width}, 0, "", settings)
-    module = build_from(import_model(path), run)
-    pixels = torch.zeros((batch, *shape), dtype=torch.uint8)
+    module, run = build_model(model, size, width), make_run(model, size, width, iterations=1, batch=batch)
+    pixels = torch.zeros((batch, *run.image_shape), dtype=torch.uint8)
     return count(lambda: train(module, pixels, run, [], torch.device("cpu")))
 
 
@@ -202,7 +194,7 @@ def main(write: bool) -> None:
     """Count the multiply-adds of one iteration with minibatches of 64 for every model, image size and width."""
     click.echo(f"{'model':<10}{'size':>5}{'width':>7}{'millions':>12}{'minimum':>12}{'ratio':>8}")
     counts: dict[Key, int] = {}
-    for model in MODELS:
+    for model in DEFAULT_MODELS:
         for size in SIZES:
             for width in WIDTHS:
                 # Proportional to the batch, which is held small; 2, because batch norm needs more than one number of a kind.

@@ -14,8 +14,9 @@ from tqdm import tqdm
 from benchmark.cli import cli
 from benchmark.perf import plain
 from benchmark.perf.bursts import Elsewhere, Train
+from benchmark.perf.runs import BATCH
 from benchmark.perf.table import Goal, Row
-from benchmark.perf.training import BATCH, train_ours
+from benchmark.perf.training import train_ours
 
 SECOND = Goal("at most", 1)
 NONE = Goal("at most", 0)

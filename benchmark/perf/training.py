@@ -12,27 +12,21 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from benchmark import trial
-from benchmark.building import build_from
-from benchmark.contract import NOT_MEASURED
 from benchmark.gan_module import Chunk, GANModule, Phase
-from benchmark.models import DEFAULT_MODELS, dotted_path, import_model
+from benchmark.models import DEFAULT_MODELS
 from benchmark.perf import multiply_adds, plain
-from benchmark.perf.bursts import Bursts, Elsewhere, now
+from benchmark.perf.bursts import Bursts, Elsewhere
 from benchmark.perf.floor import FLOORS
+from benchmark.perf.runs import BATCH, SIZES, make_run, model
 from benchmark.perf.table import Goal, Row
+from benchmark.probe import now
 from benchmark.randomness import stream
-from benchmark.study import Run, Settings
-from metrics.images import as_images
 
-SIZES = (28, 32, 64)
-BATCH = 64
 IMAGES = 5_000
 THREADS = 2
 """Of the one run that two at once are compared with."""
 BURST_SECONDS = 0.25
 """About how long a way of training is timed before it is the next one's turn."""
-FOREVER = 10**9
-"""Iterations of a training that is ended when enough was timed."""
 WITHOUT_A_MODEL = 1_000
 """Iterations of a burst in which nothing is computed."""
 
@@ -152,17 +146,6 @@ def chunks_of(iterations: int) -> Iterator[None]:
         trial.CHUNK = before
 
 
-def make_run(name: str, size: int, width: float) -> Run:
-    """A run of a model with its defaults, of any number of iterations."""
-    settings = Settings(FOREVER, width, None, 1, BATCH, 1, "float32", NOT_MEASURED)
-    return Run(name, dotted_path(name), "noise", "", (3, size, size), {"width": width}, 0, "", settings)
-
-
-def model(name: str, size: int, width: float) -> GANModule:
-    """A model of ours with its initial weights."""
-    return build_from(import_model(name), make_run(name, size, width))
-
-
 def noise(size: int) -> Tensor:
     """Images to train on; what they show does not matter for the time."""
     return torch.randint(256, (IMAGES, 3, size, size), generator=stream("noise"), dtype=torch.uint8)
@@ -190,7 +173,7 @@ def burst_iterations(rival: Rival) -> int:
 def iteration_everywhere(module: GANModule, pixels: Tensor) -> Callable[[], None]:
     """An iteration of a model of ours in which every loss is differentiated by all parameters that it reaches."""
     plan = module.schedule()
-    pixels = pixels.to(module.device)
+    chunk = Chunk(pixels.to(module.device), BATCH, 1)
     optimizers = {
         phase: torch.optim.Adam(plan.parameters[phase], lr=phase.learning_rate, betas=(0.5, 0.9), fused=True)
         for phase in dict.fromkeys(plan.updates)
@@ -198,8 +181,7 @@ def iteration_everywhere(module: GANModule, pixels: Tensor) -> Callable[[], None
 
     def iterate() -> None:
         for phase in plan.updates:
-            chosen = torch.randint(len(pixels), (BATCH,), generator=module.randomness, device=module.device)
-            terms = phase.loss(as_images(pixels[chosen]))
+            terms = phase.loss(module._minibatch(chunk))
             torch.stack(list(terms.values())).sum().backward()
             optimizers[phase].step()
             module.zero_grad(set_to_none=True)

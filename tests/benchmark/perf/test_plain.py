@@ -7,7 +7,7 @@ from benchmark.building import build_from
 from benchmark.gan_module import GANModule
 from benchmark.models import import_model
 from benchmark.perf.plain import EPOCH, MODELS, Images
-from benchmark.perf.training import make_run
+from benchmark.perf.runs import make_run
 
 WIDTH, BATCH = 0.05, 6
 
