@@ -22,6 +22,8 @@ import ray
 from ray.exceptions import (
     NodeDiedError,
     ObjectLostError,
+    ObjectStoreFullError,
+    OutOfDiskError,
     OutOfMemoryError,
     RayActorError,
     RayError,
@@ -70,12 +72,23 @@ class _Supplies:
         run, how = job.run, job.run.settings.evaluation
         key = (run.dataset, run.fingerprint)
         if key not in self.data:
-            self.data[key] = ray.put(cache.pack(*key))
+            self.data[key] = _put(run.dataset, cache.pack(*key))
         used = [evaluator for evaluator in (how.inception, how.cifar10) if not evaluator.missing]
         for evaluator in used:
             if evaluator.sha256 not in self.weights:
-                self.weights[evaluator.sha256] = ray.put(Path(evaluator.path).read_bytes())
+                self.weights[evaluator.sha256] = _put(evaluator.path, Path(evaluator.path).read_bytes())
         return ray_task.Supplies([self.data[key]], {some.sha256: [self.weights[some.sha256]] for some in used})
+
+
+def _put(name: str, content: Any) -> Any:
+    """Content in the object store; UserError where neither that nor the disk behind it has room."""
+    try:
+        return ray.put(content)
+    except (ObjectStoreFullError, OutOfDiskError) as error:
+        raise UserError(
+            f"Ray's object store on this machine has no room for {name}: make room on its disk, which Ray takes to be full "
+            "at 95 %, or start the cluster with a larger --object-store-memory"
+        ) from error
 
 
 class RayEngine(Engine):

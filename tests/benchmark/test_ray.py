@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -26,7 +28,8 @@ from benchmark.engines import ray_task  # noqa: E402
 from benchmark.engines.on_ray import RayEngine  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
-STORE = 80 * 2**20
+STORE = 256 * 2**20
+"""ColorMNIST-mini (118 MB) fits: what does not would go to the disk, and Ray takes none that is over 95 % full."""
 PATIENT_HEALTH = {"health_check_period_ms": 2000, "health_check_timeout_ms": 10_000, "health_check_failure_threshold": 5}
 """A busy machine is no dead one; a node that is removed is noticed by its closed connection."""
 
@@ -70,11 +73,11 @@ def test_a_node_disappears_and_all_runs_are_done_once_with_the_local_engines_rec
     engine = RayEngine(1, ["tests.support.Tiny"], storage=f"file://{storage}")
     assert engine.places == 2
 
-    lost = []
+    lost, over = [], threading.Event()
 
     def remove_a_node():
         """As soon as a training there has saved itself."""
-        while not lost:
+        while not lost and not over.wait(0.05):
             for task in list(engine.tasks.values()):
                 saved = storage / "tiny" / f"{task.job.run.id}.zip"
                 if task.node == nodes[0].node_id and saved.exists():
@@ -96,8 +99,11 @@ def test_a_node_disappears_and_all_runs_are_done_once_with_the_local_engines_rec
 
     thread = threading.Thread(target=remove_a_node)
     thread.start()
-    outcome = run_study(study, results, engine, Options())
-    thread.join()
+    try:
+        outcome = run_study(study, results, engine, Options())
+    finally:
+        over.set()
+        thread.join()
     assert outcome.counts == {"done": len(study.runs)}
     assert contents(results) == contents(tmp_path / "local")
     attempts = {run.id: RunFolder(results / "tiny" / "runs" / run.id).attempts() for run in study.runs}
@@ -168,3 +174,18 @@ def test_a_cluster_that_is_not_there_is_one_line(address, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", address)
     with pytest.raises(UserError, match=f"there is no Ray cluster at RAY_ADDRESS={address}"):
         RayEngine(1, [])
+
+
+def test_data_that_nothing_has_room_for_are_one_line(tmp_path):
+    full = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 80 * 2**20}
+    full["_system_config"] = {"local_fs_capacity_threshold": 0.0}  # any disk is full
+    found = Cluster(initialize_head=True, head_node_args=full)
+    words = ["--models", "dcgan", "--budget", "1", "--iterations", "1", "--engine", "ray", "--results", str(tmp_path)]
+    command = [sys.executable, "-m", "benchmark", "run", *words]
+    try:
+        done = subprocess.run(command, env={**os.environ, "RAY_ADDRESS": found.address}, capture_output=True, text=True)
+    finally:
+        found.shutdown()
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: Ray's object store on this machine has no room for colormnist-mini:")
+    assert "Traceback" not in done.stderr

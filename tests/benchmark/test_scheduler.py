@@ -82,11 +82,12 @@ def test_a_run_that_somebody_else_does_is_waited_for_and_counted(tmp_path):
 
     def finish():
         others = [tmp_path / "ours" / "tiny" / "runs" / other.id / "status.json" for other in study.runs[:-1]]
-        while not all(path.exists() for path in others):
-            time.sleep(0.05)
-        for name in ("run.json", "records.jsonl", "status.json"):
-            (ours / name).write_bytes((theirs / name).read_bytes())
-        held.__exit__(None, None, None)
+        try:
+            wait_until(lambda: all(path.exists() for path in others))
+            for name in ("run.json", "records.jsonl", "status.json"):
+                (ours / name).write_bytes((theirs / name).read_bytes())
+        finally:
+            held.__exit__(None, None, None)
 
     thread = threading.Thread(target=finish)
     thread.start()
