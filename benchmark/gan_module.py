@@ -20,17 +20,12 @@ from torch import Tensor, nn
 from benchmark.captured import CannotCapture, Graph, Repeated, Work
 from benchmark.randomness import derive_seed, stream
 from metrics.images import as_images
+from metrics.optimizers import adam, fit_to_device, fitted_state
 
 KNOWN = ("_modules", "_parameters")
 """What of a module is looked at elsewhere, where it is asked what an iteration changes."""
 Loss = Callable[[Tensor], Mapping[str, Tensor]]
 MakeOptimizer = Callable[[list[nn.Parameter], float], torch.optim.Optimizer]
-
-
-def adam(parameters: list[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
-    """The optimizer of all four models: Adam with betas (0.5, 0.9)."""
-    on_gpu = any(parameter.is_cuda for parameter in parameters)  # there its step count must be one that a graph can advance
-    return torch.optim.Adam(parameters, lr=learning_rate, betas=(0.5, 0.9), fused=True, capturable=on_gpu)
 
 
 @dataclass(eq=False)
@@ -45,8 +40,8 @@ class Phase:
         loss: from a minibatch of real images (n, c, h, w) to named, weighted scalar terms. They are summed to train.
         learning_rate: of the optimizer.
         updates: repeats in place, each with a fresh minibatch and fresh latents.
-        optimizer: from (parameters, learning rate) to an optimizer; Adam with betas (0.5, 0.9) unless given. Where torch's
-            optimizers have a flag `capturable`, set it on a GPU (`parameters[0].is_cuda`), as `adam` does.
+        optimizer: from (parameters, learning rate) to an optimizer; Adam with betas (0.5, 0.9) unless given. The flag
+            `capturable` of torch's optimizers is set for you: on a GPU, and nowhere else.
         after: runs without gradients after each step: weight clipping, moving averages.
     """
 
@@ -203,7 +198,8 @@ class GANModule(pl.LightningModule):
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """One optimizer a phase, in the order in which the phases first appear."""
         plan = self.schedule()
-        return [(phase.optimizer or adam)(list(plan.parameters[phase]), phase.learning_rate) for phase in plan.phases]
+        made = [(phase.optimizer or adam)(list(plan.parameters[phase]), phase.learning_rate) for phase in plan.phases]
+        return [fit_to_device(optimizer) for optimizer in made]
 
     def on_train_start(self) -> None:
         """A graph that was captured on other optimizers, or before the weights were moved, is of no use."""
@@ -369,13 +365,9 @@ class GANModule(pl.LightningModule):
         self._outside = None
         # Lightning counts epochs and batches; we count iterations, so its loops start anew on what is left to do.
         checkpoint.pop("loops", None)
-        # How an optimizer is computed belongs to the device it runs on, not to the state that it carries.
-        for saved, fresh in zip(checkpoint.get("optimizer_states", []), self.configure_optimizers(), strict=False):
-            for saved_group, fresh_group in zip(saved["param_groups"], fresh.param_groups, strict=True):
-                for flag in ("capturable", "foreach", "fused", "differentiable"):
-                    saved_group.pop(flag, None)
-                    if flag in fresh_group:
-                        saved_group[flag] = fresh_group[flag]
+        states = checkpoint.get("optimizer_states", [])
+        for index, (saved, fresh) in enumerate(zip(states, self.configure_optimizers(), strict=False)):
+            states[index] = fitted_state(fresh, saved)
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy shares no random stream and no graph with the original, and is outside of training."""

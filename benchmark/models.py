@@ -34,6 +34,7 @@ SHARED_CODE = (
     "benchmark.networks",
     "benchmark.randomness",
     "metrics.images",
+    "metrics.optimizers",
     "metrics.wasserstein",
 )
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from metrics.checks import check_images
+from metrics.optimizers import adam, fitted_state
 from metrics.wasserstein import critic_loss, gradient_penalty
 
 
@@ -72,8 +73,7 @@ class WassersteinCritic:
         self.generator = generator
         self.steps = 0
         self.parameters = list(network.parameters())
-        on_gpu = any(parameter.is_cuda for parameter in self.parameters)
-        self.optimizer = torch.optim.Adam(self.parameters, learning_rate, (0.5, 0.9), fused=True, capturable=on_gpu)
+        self.optimizer = adam(self.parameters, learning_rate)
 
     def step(self, real: Tensor, fake: Tensor) -> None:
         """One update on validation images and samples, both (n, c, h, w) in [-1, 1]."""
@@ -127,10 +127,7 @@ class WassersteinCritic:
     def load_state_dict(self, state: dict) -> None:
         """Continue from `state_dict()`."""
         self.network.load_state_dict(state["network"])
-        # How an optimizer is computed belongs to the device that it runs on, not to the state that it carries.
-        own = [{flag: group[flag] for flag in ("capturable", "foreach", "fused")} for group in self.optimizer.param_groups]
-        groups = [{**saved, **flags} for saved, flags in zip(state["optimizer"]["param_groups"], own, strict=True)]
-        self.optimizer.load_state_dict({**state["optimizer"], "param_groups": groups})
+        self.optimizer.load_state_dict(fitted_state(self.optimizer, state["optimizer"]))
         self.steps = state["steps"]
 
 
