@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from benchmark.perf import multiply_adds, plain
 from benchmark.perf.bursts import Bursts, Elsewhere
 from benchmark.perf.floor import FLOORS
 from benchmark.perf.runs import BATCH, SIZES, make_run, model
-from benchmark.perf.table import Goal, Row
+from benchmark.perf.table import FEW, Goal, Row
 from benchmark.probe import now
 from benchmark.randomness import stream
 
@@ -29,6 +29,9 @@ BURST_SECONDS = 0.25
 """About how long a way of training is timed before it is the next one's turn."""
 WITHOUT_A_MODEL = 1_000
 """Iterations of a burst in which nothing is computed."""
+PAPERS_WIDTH = 1.0
+SLOW_SIZE = 64
+"""At which the paper's α-GAN takes seconds an iteration."""
 
 Rival = Callable[[int], float]
 """Another way of training: does so many iterations and gives the seconds that they took."""
@@ -57,27 +60,45 @@ def rows(conditions: Conditions) -> Iterator[Row | str]:
     yield from length_rows(conditions)
     if not conditions.is_gpu:
         yield from pair_rows(conditions)
+        if conditions.width != PAPERS_WIDTH:
+            yield from paper_rows(conditions)
 
 
 def model_rows(name: str, size: int, conditions: Conditions, elsewhere: Elsewhere) -> Iterator[Row]:
     """A model at an image size: an iteration of ours against the floor, the plain LightningModule, and gradients everywhere."""
-    floor = FLOORS[name](size, conditions.width, 0, noise(size), BATCH, device=conditions.device)
-    rivals = {"the floor": timed(floor.iterate, conditions.device)}
+    floor = timed(
+        FLOORS[name](size, conditions.width, 0, noise(size), BATCH, device=conditions.device).iterate, conditions.device
+    )
+    rivals = {"the floor": floor}
     if name == "alphagan":
-        module = model(name, size, conditions.width).to(conditions.device)
-        rivals["gradients everywhere"] = timed(iteration_everywhere(module, noise(size)), conditions.device)
-    iterations = burst_iterations(rivals["the floor"])
+        rivals["gradients everywhere"] = everywhere(size, conditions)
+    iterations = burst_iterations(floor)
     people = functools.partial(plain.train, name, size, conditions.width, BATCH)
     with elsewhere.training(people, warm_up=2) as theirs:
-        rivals["plain Lightning"] = theirs
+        rivals["plain Lightning"] = then(theirs, floor)  # whose workers load on for a moment, while this process stood still
         seconds = interleave(name, size, conditions, rivals, iterations)
-    ours = seconds.pop("ours")
     if conditions.is_gpu:
-        yield limit_row(name, size, conditions, ours)
+        yield limit_row(name, size, conditions, seconds["ours"])
+    yield from _rows_of(f"{name}, {size} px", conditions, seconds)
+
+
+def paper_rows(conditions: Conditions) -> Iterator[Row]:
+    """The α-GAN against gradients everywhere with the paper's networks, where multiply-adds are most of the time."""
+    for size in SIZES:
+        repeats = conditions.repeats if size < SLOW_SIZE else min(conditions.repeats, FEW)
+        wide = replace(conditions, repeats=repeats, width=PAPERS_WIDTH)
+        rivals = {"gradients everywhere": everywhere(size, wide)}
+        seconds = interleave("alphagan", size, wide, rivals, burst_iterations(rivals["gradients everywhere"]))
+        yield from _rows_of(f"alphagan, {size} px, the paper's width", wide, seconds)
+
+
+def _rows_of(title: str, conditions: Conditions, seconds: Mapping[str, list[float]]) -> Iterator[Row]:
+    """Ours against each rival."""
     for rival, values in seconds.items():
-        goal = _goal(rival, conditions)
-        inverse = goal is None or goal.side == "at least"
-        yield Row(f"{name}, {size} px", ours, "ms/iteration", goal, rival, values, inverse)
+        if rival != "ours":
+            goal = _goal(rival, conditions)
+            inverse = goal is None or goal.side == "at least"
+            yield Row(title, seconds["ours"], "ms/iteration", goal, rival, values, inverse)
 
 
 def limit_row(name: str, size: int, conditions: Conditions, milliseconds: list[float]) -> Row:
@@ -100,26 +121,22 @@ def peak_rate(device: torch.device, side: int = 8192) -> float:
 def _goal(rival: str, conditions: Conditions) -> Goal | None:
     if conditions.is_gpu:
         return Goal("at least", 5) if rival == "plain Lightning" else None
-    goals = {"the floor": Goal("at most", 1.03), "gradients everywhere": Goal("at least", 1.4)}
-    return goals.get(rival, Goal("at least", 1))
+    if rival == "gradients everywhere":
+        return Goal("at least", 1.4) if conditions.width == PAPERS_WIDTH else None
+    return Goal("at most", 1.03) if rival == "the floor" else Goal("at least", 1)
 
 
 def interleave(
     name: str, size: int, conditions: Conditions, rivals: Mapping[str, Rival], iterations: int
 ) -> dict[str, list[float]]:
-    """Milliseconds an iteration of ours, trained by `trial.train`, and of its rivals, in turns; the first turn warms up.
-
-    The first rival is one of this process.
-    """
+    """Milliseconds an iteration of ours, trained by `trial.train`, and of its rivals, in turns; the first turn warms up."""
     found: dict[str, list[float]] = {key: [] for key in ("ours", *rivals)}
-    wake = next(iter(rivals.values()))
     with tqdm(total=conditions.repeats + 1, desc=f"{name}, {size} px", disable=None, leave=False) as bar:
 
         def between(seconds: float) -> int:
             turn = {"ours": seconds, **{key: rival(iterations) for key, rival in rivals.items()}}
             for key, value in turn.items():
                 found[key].append(1000 * value / iterations)
-            wake(iterations)  # this process stood still for the last one, whose workers load on for a moment
             bar.update()
             return iterations if len(found["ours"]) <= conditions.repeats else 0
 
@@ -161,6 +178,23 @@ def timed(iterate: Callable[[], object], device: torch.device) -> Rival:
         return now(device) - begin
 
     return seconds
+
+
+def then(rival: Rival, other: Rival) -> Rival:
+    """The seconds of a rival, after which another one, untimed, wakes this process up."""
+
+    def seconds(iterations: int) -> float:
+        found = rival(iterations)
+        other(iterations)
+        return found
+
+    return seconds
+
+
+def everywhere(size: int, conditions: Conditions) -> Rival:
+    """Our α-GAN with gradients that flow everywhere."""
+    module = model("alphagan", size, conditions.width).to(conditions.device)
+    return timed(iteration_everywhere(module, noise(size)), conditions.device)
 
 
 def burst_iterations(rival: Rival) -> int:
