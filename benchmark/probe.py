@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -159,10 +159,12 @@ class _Probe:
 
     def _iteration(self, module: GANModule) -> float:
         pixels = self.dataset["train"]
+        untimed = CHUNK if self.device.type == "cuda" else 0  # there the first chunk captures a graph, once in a training
 
         def seconds(n: int) -> float:
-            watch = _Stopwatch(self.device)
-            until = replace(self.settings, iterations=module.iteration + n)
+            module.iteration = 0
+            watch = _Stopwatch(self.device, untimed)
+            until = replace(self.settings, iterations=untimed + n)
             train(module, pixels, replace(self.run, settings=until), [watch], self.device)
             return watch.seconds
 
@@ -221,16 +223,21 @@ def _scaled(seconds: Callable[[int], float], full: int, long_enough: float) -> f
 
 
 class _Stopwatch(pl.Callback):
-    """The time from the begin of a training's first chunk of iterations to the end of its last one."""
+    """The time from the begin of a training, or the end of its first, untimed iterations, to the end of its last chunk."""
 
-    def __init__(self, device: torch.device) -> None:
-        self.device, self.begin, self.seconds = device, 0.0, 0.0
+    def __init__(self, device: torch.device, untimed: int) -> None:
+        self.device, self.untimed, self.begin, self.seconds = device, untimed, 0.0, 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.begin = now(self.device)
 
-    def on_train_batch_end(self, *_: object) -> None:
-        self.seconds = now(self.device) - self.begin
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if cast(GANModule, pl_module).iteration <= self.untimed:
+            self.begin = now(self.device)
+        else:
+            self.seconds = now(self.device) - self.begin
 
 
 def now(device: torch.device) -> float:

@@ -63,7 +63,7 @@ ON_A_GPU: Mapping[str, Section] = {
 )
 @click.option("--markdown", type=click.Path(path_type=Path, dir_okay=False), help="Also write the table to this file.")
 @data_dir_option
-@click.option("--seconds", type=click.FloatRange(0.1), default=2.0, show_default=True, help="Of each timing of data loading.")
+@click.option("--seconds", type=click.FloatRange(0.1), default=1.0, show_default=True, help="Of each timing of data loading.")
 @click.option(
     "--inception-weights",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),

@@ -23,7 +23,6 @@ from metrics.inception import InceptionNetwork, InceptionOutput
 from metrics.similarity import diversity
 from metrics.values import inception_values
 
-GROUP = 64
 INCEPTION_IMAGES = 2_000
 
 
@@ -50,9 +49,9 @@ class Similarity:
 
 def rows(repeats: int, inception_weights: Path | None) -> Iterator[Row | str]:
     """All metrics that have a peer. What takes tens of seconds is repeated a few times only."""
-    yield from _similarity(64, repeats, [Similarity("pytorch-msssim, win_size 3", partial(_theirs, window=3), 16, 8.0)])
+    yield from _similarity(64, 64, repeats, [Similarity("pytorch-msssim, win_size 3", partial(_theirs, window=3), 16, 8.0)])
     others = [Similarity("pytorch-msssim", _theirs, 4, 5.0), Similarity("torchmetrics", _torchmetrics, 1, 5.0)]
-    yield from _similarity(176, min(repeats, FEW), others)
+    yield from _similarity(176, 16, min(repeats, FEW), others)
     yield from _frechet(min(repeats, FEW))
     if inception_weights is None:
         yield "Inception metrics: not measured, no --inception-weights"
@@ -60,13 +59,13 @@ def rows(repeats: int, inception_weights: Path | None) -> Iterator[Row | str]:
         yield from _inception(inception_weights)
 
 
-def _similarity(size: int, repeats: int, others: list[Similarity]) -> Iterator[Row | str]:
-    """All pairs of a group of smooth images with a little noise."""
+def _similarity(size: int, group: int, repeats: int, others: list[Similarity]) -> Iterator[Row | str]:
+    """All pairs of a group of smooth images of that size with a little noise."""
     source = torch.Generator().manual_seed(0)
-    smooth = F.interpolate(torch.randn(GROUP, 3, 12, 12, generator=source), size, mode="bicubic")
+    smooth = F.interpolate(torch.randn(group, 3, 12, 12, generator=source), size, mode="bicubic")
     images = (smooth + 0.2 * torch.randn(smooth.shape, generator=source)).tanh()
     pixels = (images + 1) * 127.5
-    first, second = torch.triu_indices(GROUP, GROUP, 1)
+    first, second = torch.triu_indices(group, group, 1)
 
     def all_pairs(other: Similarity) -> float:
         chunks = zip(first.split(other.at_once), second.split(other.at_once), strict=True)
@@ -74,7 +73,7 @@ def _similarity(size: int, repeats: int, others: list[Similarity]) -> Iterator[R
 
     return compete(
         f"MS-SSIM, {len(first):,} pairs of {size} px",
-        lambda: diversity(images, GROUP).value,
+        lambda: diversity(images, group).value,
         [Peer(other.name, partial(all_pairs, other), other.goal) for other in others],
         repeats,
     )

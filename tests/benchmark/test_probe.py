@@ -12,7 +12,7 @@ from benchmark.errors import UserError
 from benchmark.measurements import MEASUREMENTS
 from benchmark.probe import Cost, probe
 from benchmark.study import resolve
-from tests.support import SETTINGS
+from tests.support import SETTINGS, Tiny
 
 CPU = torch.device("cpu")
 TINY = "tests.support.Tiny"
@@ -41,6 +41,17 @@ def test_a_timing_is_scaled_when_it_is_long_enough_and_exact_when_all_was_done()
     asked.clear()
     assert probing._scaled(seconds, 3, long_enough=0.2) == pytest.approx(0.03)
     assert asked == [3, 3]
+
+
+def test_iterations_that_capture_a_graph_are_not_timed(monkeypatch):
+    clock = iter(range(100))
+    monkeypatch.setattr(probing, "now", lambda _: next(clock))
+    watch, module = probing._Stopwatch(CPU, untimed=10), Tiny((3, 28, 28))
+    watch.on_train_start(None, module)
+    for iteration in (10, 20, 30):
+        module.iteration = iteration
+        watch.on_train_batch_end(None, module, None, None, 0)
+    assert watch.seconds == 2  # of 4 ticks since the begin
 
 
 def test_every_model_and_sanity_row_has_its_cost(dataset, monkeypatch):

@@ -64,6 +64,7 @@ def test_a_model_is_measured_beside_all_its_rivals(elsewhere):
 def test_gradients_everywhere_are_judged_at_the_papers_width(monkeypatch):
     monkeypatch.setattr(training, "PAPERS_WIDTH", TINY)
     monkeypatch.setattr(training, "SLOW_SIZE", 32)
+    monkeypatch.setattr(training, "SLOW_REPEATS", 3)
     rows = list(paper_rows(Conditions(repeats=4, width=0.25, device=CPU)))
     assert [row.title for row in rows] == [f"alphagan, {size} px, the paper's width" for size in (28, 32, 64)]
     for row, repeats in zip(rows, (4, 3, 3), strict=True):
