@@ -57,7 +57,7 @@ ON_A_GPU: Mapping[str, Section] = {
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option("--only", type=click.Choice(list(ON_A_CPU)), help="Measure this section alone.")
 @click.option("--repeats", type=click.IntRange(1), default=10, show_default=True, help=f"Of all that is not slow; else {FEW}.")
-@click.option("--full", is_flag=True, help="Train networks of the paper's width, and not of a quarter of it: an hour or two.")
+@click.option("--full", is_flag=True, help="Train networks of the paper's width, not of a quarter of it: 45 minutes.")
 @click.option(
     "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="cuda measures what a GPU changes."
 )
