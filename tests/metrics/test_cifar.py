@@ -1,11 +1,14 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
-from metrics.cifar import Cifar10Classifier, Cifar10Training, Recipe, error_rate, load_cifar10_classifier
+from metrics.cifar import Cifar10Classifier, error_rate, load_cifar10_classifier
+from metrics.cifar_training import RECIPES, Cifar10Training, _ConvolutionByProducts, expected_calibration_error
 from metrics.weights import WeightsError, save_weights
 
-RECIPE = Recipe(steps=8, batch_size=4)
+RECIPE = replace(RECIPES["short"], steps=8, batch_size=4)
 
 
 def training(recipe=RECIPE) -> Cifar10Training:
@@ -37,7 +40,7 @@ def test_a_training_that_was_stopped_ends_with_the_same_weights(tmp_path):
 
 
 def test_the_learning_rate_falls_at_half_and_at_three_quarters():
-    some = training()
+    some = training(replace(RECIPES["paper"], steps=8))
     rates = []
     for some.step in range(8):
         rates.append(some._learning_rate())
@@ -50,7 +53,8 @@ def test_crops_are_places_of_the_padded_image_each_its_own():
     image = torch.stack(
         [places[:, None].expand(32, 32) + 100, places.expand(32, 32) + 100, torch.full((32, 32), 200, dtype=torch.uint8)]
     )
-    some = Cifar10Training(image.repeat(5, 1, 1, 1), torch.arange(5), Recipe(batch_size=64), torch.device("cpu"))
+    paper = replace(RECIPES["paper"], batch_size=64)
+    some = Cifar10Training(image.repeat(64, 1, 1, 1), torch.arange(64), paper, torch.device("cpu"))
     crops, labels = some._minibatch()
     assert crops.shape == (64, 3, 32, 32)
     pixels = ((crops + 1) * 127.5).round().long()
@@ -68,7 +72,7 @@ def test_crops_are_places_of_the_padded_image_each_its_own():
     assert torch.equal(crops, again)
     some.step += 1
     assert not torch.equal(crops, some._minibatch()[0])
-    assert labels.unique().tolist() == [0, 1, 2, 3, 4]
+    assert labels.unique().tolist() == list(range(64))
 
 
 def test_it_learns():
@@ -76,7 +80,8 @@ def test_it_learns():
     labels = torch.arange(60) % 3
     images = torch.randint(0, 40, (60, 3, 32, 32), generator=source, dtype=torch.uint8)
     images[torch.arange(60), labels] += 150
-    some = Cifar10Training(images, labels, Recipe(steps=9, batch_size=12, learning_rate=0.02), torch.device("cpu"))
+    brief = replace(RECIPES["paper"], steps=9, batch_size=12, learning_rate=0.02)
+    some = Cifar10Training(images, labels, brief, torch.device("cpu"))
     losses = [some.advance(1) for _ in range(9)]
     assert losses[-1] < 0.5 * losses[0]
 
@@ -92,3 +97,74 @@ def test_scores_come_from_the_weights_of_a_file_only(tmp_path):
 
 def test_error_rate_by_hand():
     assert error_rate(torch.eye(4)[[0, 1, 2, 0]], torch.tensor([0, 1, 2, 3])) == 0.25
+
+
+def test_the_short_recipe_goes_up_and_down_once():
+    cycle = training(replace(RECIPES["short"], steps=10))
+    rates = []
+    for cycle.step in range(10):
+        rates.append(cycle._learning_rate())
+    assert rates == pytest.approx([0.0, 0.1, 0.2, 0.175, 0.15, 0.125, 0.1, 0.075, 0.05, 0.025])
+
+
+def test_the_short_recipe_mirrors_half_of_the_images_and_makes_a_square_grey():
+    """Images whose green holds the column; most of all crops are small, the last ones have the images' size."""
+    image = torch.full((3, 32, 32), 200, dtype=torch.uint8)
+    image[1] = torch.arange(32) + 100
+    short = replace(RECIPES["short"], steps=10, batch_size=64)
+    cropping = Cifar10Training(image.repeat(64, 1, 1, 1), torch.arange(64), short, torch.device("cpu"))
+    crops, _ = cropping._minibatch()
+    assert crops.shape == (64, 3, 24, 24)
+    grey = (crops == 0).all(1)
+    assert grey.sum((1, 2)).max() == 64
+    assert grey.sum((1, 2)).min() >= 16  # a corner of the square at least
+    inside = (crops[:, 2] > 0.5) & (crops[:, 2].roll(1, -1) > 0.5)
+    inside[..., 0] = False
+    steps = ((crops[:, 1] - crops[:, 1].roll(1, -1)) * 127.5).round()
+    signs = [set(step[mask].tolist()) for step, mask in zip(steps, inside, strict=True)]
+    assert all(len(sign) == 1 for sign in signs)
+    assert 16 < sum(sign == {-1.0} for sign in signs) < 48
+    cropping.step = 8
+    assert cropping._minibatch()[0].shape == (64, 3, 32, 32)
+
+
+def test_each_image_is_seen_once_an_epoch():
+    whole = training(replace(RECIPE, batch_size=10, cutout=0, crop=40))  # all of the padded image
+    seen = torch.cat([_batch_of(whole, step) for step in range(4)])
+    edges = torch.nn.functional.pad(whole.images[:, :, 4:36, 4:36], (4,) * 4)
+    assert sorted(seen.sum((1, 2, 3)).tolist()) == sorted(edges.sum((1, 2, 3)).tolist())
+
+
+def _batch_of(whole, step):
+    whole.step = step
+    return ((whole._minibatch()[0] + 1) * 127.5).round().long()
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_weight_gradients_by_products_are_those_of_autograd(stride):
+    source = torch.Generator().manual_seed(0)
+    images = torch.randn(4, 6, 7, 7, generator=source).bfloat16().requires_grad_()
+    weight = torch.randn(5, 6, 3, 3, generator=source).requires_grad_()
+    ours = _ConvolutionByProducts.apply(images, weight, stride)
+    theirs = torch.nn.functional.conv2d(images.double(), weight.bfloat16().double(), None, stride, 1)
+    direction = torch.randn(theirs.shape, generator=source).bfloat16()
+    expected = torch.autograd.grad(theirs, (images, weight), direction.double())
+    for found, exact in zip(torch.autograd.grad(ours, (images, weight), direction), expected, strict=True):
+        assert (found.double() - exact.double()).norm() < 0.01 * exact.double().norm()  # bfloat16 has eight bits
+
+
+def test_the_kept_classifier_has_averaged_weights_and_the_statistics_of_plain_images():
+    averaging = training(replace(RECIPE, averaging=0.5))
+    start = {name: weights.clone() for name, weights in averaging.averages.items()}
+    averaging.advance(1)
+    kept = averaging.averaged()
+    for name, weights in averaging.classifier.named_parameters():
+        torch.testing.assert_close(kept.get_parameter(name), 0.5 * start[name] + 0.5 * weights)
+    first = kept[0](averaging.images[:, :, 4:36, 4:36] / 127.5 - 1)
+    torch.testing.assert_close(kept[1].running_mean, first.mean((0, 2, 3)), rtol=1e-4, atol=1e-5)
+
+
+def test_expected_calibration_error_by_hand():
+    """Two images at 0.9, one of them right; two at 0.6, both right."""
+    logits = torch.tensor([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4], [0.4, 0.6]]).log()
+    assert expected_calibration_error(logits, torch.tensor([0, 1, 0, 1])) == pytest.approx(0.5 * 0.4 + 0.5 * 0.4)
