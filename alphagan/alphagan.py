@@ -8,7 +8,7 @@ from typing import Literal
 from torch import Tensor
 
 from benchmark import losses, networks
-from benchmark.gan_module import GANModule, Phase
+from benchmark.model.gan_module import GANModule, Phase
 
 
 class AlphaGAN(GANModule):

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmark import losses, networks
-from benchmark.gan_module import GANModule, Phase
+from benchmark.model.gan_module import GANModule, Phase
 
 
 class AGE(GANModule):

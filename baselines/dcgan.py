@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from benchmark import losses, networks
-from benchmark.gan_module import GANModule, Phase
+from benchmark.model.gan_module import GANModule, Phase
 
 
 class DCGAN(GANModule):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from benchmark import networks
-from benchmark.gan_module import GANModule, Phase
+from benchmark.model.gan_module import GANModule, Phase
 from metrics.wasserstein import critic_loss, gradient_penalty
 
 

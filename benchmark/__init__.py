@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from benchmark.contract import check_gan_module
-    from benchmark.gan_module import GANModule, Phase
-    from benchmark.trained import load
+    from benchmark.model.check import check_gan_module
+    from benchmark.model.gan_module import GANModule, Phase
+    from benchmark.trial.trained import load
 
 __version__ = "0.1.0"
 __all__ = ["GANModule", "Phase", "check_gan_module", "load"]
 
 _HOMES = {
-    "GANModule": "benchmark.gan_module",
-    "Phase": "benchmark.gan_module",
-    "check_gan_module": "benchmark.contract",
-    "load": "benchmark.trained",
+    "GANModule": "benchmark.model.gan_module",
+    "Phase": "benchmark.model.gan_module",
+    "check_gan_module": "benchmark.model.check",
+    "load": "benchmark.trial.trained",
 }
 
 

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from metrics.classifier_score import InceptionScore, inception_score
     from metrics.codes import PriorMatch, code_match
     from metrics.critic import CriticNotReady, CriticScore, WassersteinCritic
+    from metrics.evaluators.inception import InceptionNetwork
     from metrics.frechet import FrechetDistance, frechet_distance, moments
-    from metrics.inception import InceptionNetwork
     from metrics.kernel import KernelDistance, kernel_distance
     from metrics.manifold import PrecisionRecall, precision_recall
     from metrics.modes import ModeCoverage, mode_coverage
@@ -48,7 +48,7 @@ _HOMES = {
     "codes": ("PriorMatch", "code_match"),
     "critic": ("CriticNotReady", "CriticScore", "WassersteinCritic"),
     "frechet": ("FrechetDistance", "frechet_distance", "moments"),
-    "inception": ("InceptionNetwork",),
+    "evaluators.inception": ("InceptionNetwork",),
     "kernel": ("KernelDistance", "kernel_distance"),
     "manifold": ("PrecisionRecall", "precision_recall"),
     "modes": ("ModeCoverage", "mode_coverage"),

@@ -14,6 +14,8 @@ from typing import Any
 
 import click
 
+from metrics.catalogue import MEASURES as CATALOGUE
+
 MOST_GROUPS = 64
 """Groups of images whose pairs are compared: more would make diversity surer than the other metrics are."""
 WIDTHS = ("64", "192", "768", "2048")
@@ -93,9 +95,8 @@ def main(folder: Path, reference: Path, json_file: Path | None, **how: Any) -> N
 
 def _rows(samples: Any, real: Any, how: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """One dictionary a metric, with the protocol that it was measured by; a metric that cannot be had has the reason."""
-    from metrics.goals import GOALS
+    from metrics.evaluators.weights import WeightsError
     from metrics.rounding import full_precision
-    from metrics.weights import WeightsError
 
     how = {**how, "content": hashlib.sha256(real.numpy().tobytes()).hexdigest()}
     common = {
@@ -122,7 +123,13 @@ def _rows(samples: Any, real: Any, how: dict[str, Any]) -> Iterator[dict[str, An
         identity = hashlib.sha256(json.dumps(protocol, sort_keys=True).encode()).hexdigest()[:12]
         for name in metrics:
             absent = {"value": None, "not_available": reason or "the weights that were given have no finite logits"}
-            yield {"metric": name, "goal": GOALS[name], **found.get(name, absent), "protocol_id": identity, "protocol": protocol}
+            yield {
+                "metric": name,
+                "goal": CATALOGUE[name].goal,
+                **found.get(name, absent),
+                "protocol_id": identity,
+                "protocol": protocol,
+            }
 
 
 class NotAvailable(Exception):
@@ -145,7 +152,7 @@ def _diversity(samples: Any, real: Any, _: dict[str, Any]) -> Measured:
 
 
 def _inception(samples: Any, real: Any, how: dict[str, Any]) -> Measured:
-    from metrics.inception import InceptionNetwork, cached_output
+    from metrics.evaluators.inception import InceptionNetwork, cached_output
     from metrics.values import KID_SEED, KID_SUBSETS, MANIFOLD, NEIGHBOURS, inception_values, kid_subset, score_value
 
     if how["inception_weights"] is None:
@@ -175,7 +182,7 @@ def _inception(samples: Any, real: Any, how: dict[str, Any]) -> Measured:
 
 
 def _cifar10(samples: Any, real: Any, how: dict[str, Any]) -> Measured:
-    from metrics.cifar import classify, load_cifar10_classifier
+    from metrics.evaluators.cifar import classify, load_cifar10_classifier
     from metrics.values import score_value
 
     if how["cifar10_weights"] is None:
@@ -192,7 +199,7 @@ def _cifar10(samples: Any, real: Any, how: dict[str, Any]) -> Measured:
 def _modes(samples: Any, real: Any, how: dict[str, Any]) -> Measured:
     import torch
 
-    from metrics.digits import RECOGNISED_AT, SHA256, load_digit_classifier, read_digits
+    from metrics.evaluators.digits import RECOGNISED_AT, SHA256, load_digit_classifier, read_digits
     from metrics.images import as_images
     from metrics.values import mode_values
 

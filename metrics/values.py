@@ -11,8 +11,8 @@ from torch import Tensor
 
 from metrics.classifier_score import inception_score, inception_score_standard_error
 from metrics.codes import code_match, code_match_errors
+from metrics.evaluators.inception import InceptionOutput
 from metrics.frechet import frechet_distance, frechet_standard_error, moments
-from metrics.inception import InceptionOutput
 from metrics.kernel import kernel_distance, kernel_standard_error
 from metrics.manifold import precision_recall
 from metrics.modes import covered_standard_error, kl_standard_error, mode_coverage

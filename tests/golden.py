@@ -14,7 +14,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from benchmark.records import Row
+from benchmark.records.rows import Row
 from benchmark.report.write import make_report
 from tests.benchmark.report.pretended import AGAIN, PROTOCOL, PretendedRun, write_codes, write_grid, write_runs
 

@@ -23,8 +23,8 @@ import click
 import psutil
 from tqdm import tqdm
 
-from benchmark.ledger import RunFolder
-from benchmark.trial import CHECKPOINTS, CHUNK
+from benchmark.model.train import CHECKPOINTS, CHUNK
+from benchmark.records.run_folder import RunFolder
 
 KINDS = ("group", "worker", "parent")
 ITERATIONS = 600
@@ -34,7 +34,7 @@ STUDY = f"""
 study: killed
 iterations: {ITERATIONS}
 width: 0.125
-evaluation: {{calibration: 16, critic_width: 0.05, critic_steps: 5, critic_images: 64, mode_samples: 64, diversity_groups: 1,
+evaluation: {{batch_norm_draws: 16, critic_width: 0.05, critic_steps: 5, critic_images: 64, mode_samples: 64, diversity_groups: 1,
   reconstructions: 16, cifar10_samples: 0}}
 """
 COMPARED = ("records.jsonl", "samples.png", "reconstructions.png", "codes.npz", "run.json")

@@ -3,11 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-from benchmark.datasets import load_dataset
+from benchmark.data.datasets import load_dataset
 from benchmark.engines.local import LocalEngine
-from benchmark.runner import Options, Outcome, run_study
-from benchmark.scheduler import Limits
-from benchmark.study import Study, resolve
+from benchmark.runner.runner import Options, Outcome, run_study
+from benchmark.runner.scheduler import Limits
+from benchmark.studies.study import Study, resolve
 from tests.support import SETTINGS
 
 ITERATIONS = 20

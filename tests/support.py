@@ -12,8 +12,9 @@ import torch
 from torch import nn
 
 from benchmark.engines.local import ALLOCATOR
-from benchmark.gan_module import Chunk, GANModule, Phase
-from benchmark.study import Evaluation, Run, Settings
+from benchmark.model.gan_module import Chunk, GANModule, Phase
+from benchmark.settings import Evaluation, Settings
+from benchmark.studies.run import Run
 
 SHAPE = (3, 28, 28)
 PIXELS = torch.randint(256, (64, *SHAPE), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
@@ -27,7 +28,7 @@ SETTINGS = Settings(
     threads=1,
     precision="float32",
     evaluation=Evaluation(
-        calibration=16,
+        batch_norm_draws=16,
         mode_samples=16,
         diversity_groups=1,
         reconstructions=16,

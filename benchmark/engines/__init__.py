@@ -12,8 +12,8 @@ from benchmark.engines.engine import Engine
 from benchmark.errors import UserError
 
 if TYPE_CHECKING:
-    from benchmark.options import Working
-    from benchmark.study import Run
+    from benchmark.engines.options import Working
+    from benchmark.studies.run import Run
 
 
 def open_engine(
@@ -53,7 +53,7 @@ def open_engine(
             working.checkpoints,
             memory,
         )
-    from benchmark.devices import resolve_device, visible_gpus
+    from benchmark.engines.devices import resolve_device, visible_gpus
     from benchmark.engines.local import LocalEngine, resolve_workers
 
     gpus = visible_gpus() if resolve_device(working.device) == "cuda" else []
@@ -77,7 +77,7 @@ def _runs_per_gpu(gpus: Sequence[str], runs: Iterable[Run], say: Callable[[str],
     most = math.ceil(len(runs) / len(gpus))
     if most < 2:
         return 1
-    from benchmark.packing import probe_gpu
+    from benchmark.engines.packing import probe_gpu
 
     packing = probe_gpu(runs[0], gpus[0], most)
     say(str(packing))

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from benchmark.study import Run
+from benchmark.studies.run import Run
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ from benchmark.engines import mps
 from benchmark.engines.engine import Advanced, Engine, Event, Job, Lost
 from benchmark.engines.worker import work
 from benchmark.errors import UserError
-from benchmark.ledger import RunFolder
-from benchmark.trial import Watcher
+from benchmark.model.train import Watcher
+from benchmark.records.run_folder import RunFolder
 
 MEMORY_OF_A_RUN = 2 * 2**30
 """Bytes that a run is expected to take, as long as nobody says otherwise."""

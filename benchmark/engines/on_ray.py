@@ -33,14 +33,14 @@ from ray.exceptions import (
 )
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from benchmark import cache
-from benchmark.devices import check_device
+from benchmark.data import cache
 from benchmark.engines import ray_task
+from benchmark.engines.devices import check_device
 from benchmark.engines.engine import Advanced, Ended, Engine, Event, Job, Lost, Stopped, Taken
 from benchmark.errors import UserError
-from benchmark.ledger import CHECKPOINT, FINISHED, RunFolder
-from benchmark.models import source_roots
-from benchmark.records import read_json, write_json
+from benchmark.files import read_json, write_json
+from benchmark.model.fingerprint import source_roots
+from benchmark.records.run_folder import CHECKPOINT, FINISHED, RunFolder
 
 CONNECT_SECONDS = 5.0
 LOOK_SECONDS = 1.0

@@ -19,16 +19,17 @@ from typing import Any
 import fsspec
 import ray
 
-from benchmark import cache
-from benchmark.datasets import RECIPES
+from benchmark.data import cache
+from benchmark.data.datasets import RECIPES
+from benchmark.data.source import Found
 from benchmark.engines.engine import DiskFull, Ended, Event, Job
 from benchmark.engines.worker import work
 from benchmark.errors import UserError, is_disk_full
-from benchmark.ledger import CHECKPOINT, FINISHED, RunFolder
-from benchmark.records import write_atomically, write_json
-from benchmark.sources import Found
-from benchmark.study import Evaluator
-from benchmark.trial import Watcher, saved_iteration
+from benchmark.files import write_atomically, write_json
+from benchmark.model.train import Watcher
+from benchmark.records.run_folder import CHECKPOINT, FINISHED, RunFolder
+from benchmark.settings import Evaluator
+from benchmark.trial.trial import saved_iteration
 
 Files = dict[str, bytes]
 """The files of a run's folder by their paths inside it."""

@@ -6,9 +6,10 @@ from dataclasses import asdict
 
 from benchmark.engines.engine import DiskFull, Ended, Event, Job, Stopped, Taken
 from benchmark.errors import is_disk_full
-from benchmark.ledger import FINISHED, RunFolder
-from benchmark.records import environment, read_json, remove_litter, write_json
-from benchmark.trial import Watcher, run_trial
+from benchmark.files import read_json, remove_litter, write_json
+from benchmark.model.train import Watcher
+from benchmark.records.run_folder import FINISHED, RunFolder, environment
+from benchmark.trial.trial import run_trial
 
 
 def work(job: Job, watcher: Watcher) -> Event:

@@ -11,12 +11,12 @@ from pathlib import Path
 import click
 import torch
 
-from benchmark.cli import data_dir_option, run_command
-from benchmark.devices import resolve_device
+from benchmark.cli.main import data_dir_option, run_command
+from benchmark.engines.devices import resolve_device
 from benchmark.errors import UserError
+from benchmark.files import check_writable
 from benchmark.perf import data, metrics, reports, start, sweeps, training
 from benchmark.perf.table import FEW, Row, Table, machine
-from benchmark.records import check_writable
 
 NARROW, FULL = 0.25, 1.0
 """Of the paper's width."""

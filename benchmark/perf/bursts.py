@@ -15,9 +15,10 @@ import psutil
 import pytorch_lightning as pl
 import torch
 
-from benchmark.gan_module import GANModule
-from benchmark.probe import now
-from benchmark.trial import Stopped, peak_memory
+from benchmark.model.gan_module import GANModule
+from benchmark.model.train import Stopped
+from benchmark.runner.probe import now
+from benchmark.trial.trial import peak_memory
 
 PATIENCE_SECONDS = 600.0
 """How long a burst in another process may take."""

@@ -14,9 +14,9 @@ from torchvision import transforms
 from torchvision.datasets import CIFAR10, ImageFolder
 from tqdm import tqdm
 
-from benchmark.datasets import Dataset, load_dataset, recipe_for
+from benchmark.data.celeba import CELEBA_CROP, CELEBA_SIZE
+from benchmark.data.datasets import Dataset, load_dataset, recipe_for
 from benchmark.perf.table import Goal, Row
-from benchmark.sources import CELEBA_CROP, CELEBA_SIZE
 from metrics.images import as_images
 
 BATCH = 64

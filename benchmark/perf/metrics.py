@@ -18,8 +18,8 @@ from torchmetrics.functional.image import multiscale_structural_similarity_index
 from tqdm import tqdm
 
 from benchmark.perf.table import FEW, Goal, Row
+from metrics.evaluators.inception import InceptionNetwork, InceptionOutput
 from metrics.frechet import frechet_distance, moments
-from metrics.inception import InceptionNetwork, InceptionOutput
 from metrics.similarity import diversity
 from metrics.values import inception_values
 

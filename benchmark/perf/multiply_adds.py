@@ -19,11 +19,11 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from benchmark.cli import run_command
-from benchmark.models import DEFAULT_MODELS
+from benchmark.cli.main import run_command
+from benchmark.model.registry import DEFAULT_MODELS
+from benchmark.model.train import train
 from benchmark.perf.runs import BATCH, SIZES, make_run
 from benchmark.perf.runs import model as build_model
-from benchmark.trial import train
 
 COMMITTED = Path(__file__).with_name("multiply_adds.csv")
 WIDTHS = (0.25, 1.0)

@@ -30,8 +30,8 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from benchmark import losses, networks
+from benchmark.model.train import Stopped
 from benchmark.perf.bursts import Bursts
-from benchmark.trial import Stopped
 
 EPOCH = 50_000
 """Images of an epoch, as in CIFAR-10: none ends while it is timed."""

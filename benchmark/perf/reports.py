@@ -13,12 +13,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from benchmark.datasets import load_dataset
-from benchmark.evaluators import find_evaluators
+from benchmark.data.datasets import load_dataset
+from benchmark.evaluation.evaluators import find_evaluators
+from benchmark.files import write_json
 from benchmark.perf.table import FEW, Goal, Row
-from benchmark.records import Row as Record
-from benchmark.records import environment, write_json
-from benchmark.study import Run, Study, resolve
+from benchmark.records.rows import Row as Record
+from benchmark.records.run_folder import environment
+from benchmark.studies.run import Run
+from benchmark.studies.study import Study, resolve
 
 MODELS = ("alphagan", "dcgan", "wgan_gp", "age", "alphagan_kl")
 RUNS, FEWER_RUNS = 10_000, 1_000

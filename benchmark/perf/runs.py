@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from benchmark.building import build_from
-from benchmark.contract import NOT_MEASURED
-from benchmark.gan_module import GANModule
-from benchmark.models import dotted_path, import_model
-from benchmark.study import Run, Settings
+from benchmark.model.build import build_from
+from benchmark.model.check import NOT_MEASURED
+from benchmark.model.gan_module import GANModule
+from benchmark.model.registry import dotted_path, import_model
+from benchmark.settings import Settings
+from benchmark.studies.run import Run
 
 SIZES = (28, 32, 64)
 BATCH = 64

@@ -11,7 +11,7 @@ from functools import partial
 import torch
 from tqdm import tqdm
 
-from benchmark.cli import cli
+from benchmark.cli.main import cli
 from benchmark.perf import plain
 from benchmark.perf.bursts import Elsewhere, Train
 from benchmark.perf.runs import BATCH
@@ -25,7 +25,7 @@ ITERATIONS = 20
 MODULES_OF_TORCH = """
 import sys
 from click.testing import CliRunner
-from benchmark.cli import cli
+from benchmark.cli.main import cli
 for words in {words!r}:
     result = CliRunner().invoke(cli, [*words, "--help"])
     assert result.exit_code == 0, result.output

@@ -18,16 +18,17 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from benchmark.captured import EAGER
-from benchmark.datasets import load_dataset, recipe_for
+from benchmark.data.datasets import load_dataset, recipe_for
 from benchmark.engines.local import LocalEngine, cores
-from benchmark.evaluators import find_evaluators
-from benchmark.ledger import RunFolder
+from benchmark.evaluation.evaluators import find_evaluators
+from benchmark.files import write_json
+from benchmark.model.graph import EAGER
 from benchmark.perf.table import FEW, Goal, Row
-from benchmark.records import RecordFile, environment, write_json
-from benchmark.records import Row as Record
-from benchmark.runner import Options, Today, run_study
-from benchmark.study import Study, resolve
+from benchmark.records.rows import RecordFile
+from benchmark.records.rows import Row as Record
+from benchmark.records.run_folder import RunFolder, environment
+from benchmark.runner.runner import Options, Today, run_study
+from benchmark.studies.study import Study, resolve
 
 FINISHED_RUNS = 10_000
 FINISHED = Goal("at most", 5)
@@ -99,7 +100,9 @@ def _starting(results: Path, repeats: int) -> Iterator[Row | str]:
     """Very short runs: their wall time by the number of workers, less the time that they say they took."""
     dataset = load_dataset("colormnist-mini")
     study = resolve(dataset, models=["dcgan"], study="short", budget=1, seeds=SHORT_RUNS, iterations=1, width=0.01)
-    how = replace(study.settings.evaluation, calibration=2, critic_width=0.01, critic_steps=1, critic_images=2, mode_samples=2)
+    how = replace(
+        study.settings.evaluation, batch_norm_draws=2, critic_width=0.01, critic_steps=1, critic_images=2, mode_samples=2
+    )
     how = replace(how, diversity_groups=1, inception_samples=0, cifar10_samples=0)
     study = study.measured_by(how)
     warm_up = replace(study, name="warm-up", runs=study.runs[:1])

@@ -14,7 +14,8 @@ import click
 import torch
 
 from benchmark.engines.local import cores
-from benchmark.records import environment, write_atomically
+from benchmark.files import write_atomically
+from benchmark.records.run_folder import environment
 
 CONFIDENCE = 0.95
 """Of the interval around a median."""

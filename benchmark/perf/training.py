@@ -11,16 +11,16 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from benchmark import trial
-from benchmark.gan_module import Chunk, GANModule, Phase
-from benchmark.models import DEFAULT_MODELS
+from benchmark.model.gan_module import Chunk, GANModule, Phase
+from benchmark.model.registry import DEFAULT_MODELS
 from benchmark.perf import multiply_adds, plain
 from benchmark.perf.bursts import Bursts, Elsewhere
 from benchmark.perf.floor import FLOORS
 from benchmark.perf.runs import BATCH, SIZES, make_run, model
 from benchmark.perf.table import Goal, Row
-from benchmark.probe import now
 from benchmark.randomness import stream
+from benchmark.runner.probe import now
+from benchmark.trial import trial
 
 IMAGES = 5_000
 THREADS = 2

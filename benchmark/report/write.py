@@ -12,19 +12,22 @@ import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
-from benchmark.measures import MEASURES
-from benchmark.records import write_atomically
-from benchmark.report import page, score_sections, statistic_sections
-from benchmark.report.comparison import Comparison, comparisons, main_comparisons, not_measured
-from benchmark.report.content import Report, RunDetails, RunEntry, RunValue, Section, Table
-from benchmark.report.cost_section import cost_section
-from benchmark.report.figure_folder import FigureFolder, claim
-from benchmark.report.galleries import DAMAGED
-from benchmark.report.picture_sections import picture_sections
-from benchmark.report.ranking import BEST
-from benchmark.report.style import REFERENCES, in_order, title
-from benchmark.report.summary import as_latex, as_markdown, paper_table, summarize
-from benchmark.report.tables import Tables, final_values, read_tables, unknown_metrics
+from benchmark.files import write_atomically
+from benchmark.model.registry import in_order, title
+from benchmark.report.drawing.galleries import DAMAGED
+from benchmark.report.drawing.style import REFERENCES
+from benchmark.report.numbers.comparison import Comparison, comparisons, main_comparisons, not_measured
+from benchmark.report.numbers.ranking import BEST
+from benchmark.report.numbers.summary import as_latex, as_markdown, paper_table, summarize
+from benchmark.report.numbers.tables import Tables, final_values, read_tables, unknown_metrics
+from benchmark.report.page.content import Report, RunDetails, RunEntry, RunValue, Section, Table
+from benchmark.report.page.figure_folder import FigureFolder, claim
+from benchmark.report.page.render import render
+from benchmark.report.sections import scores as score_sections
+from benchmark.report.sections import statistic_sections
+from benchmark.report.sections.cost import cost_section
+from benchmark.report.sections.pictures import picture_sections
+from metrics.catalogue import MEASURES
 
 STATUSES = ("done", "diverged", "failed", "running", "missing")
 CURVES = ("loss/", "critic_curve/")
@@ -72,7 +75,7 @@ def _write(tables: Tables, output: Path, bar: tqdm) -> Path:
         details=_Details(tables, _shown_first(tables, main)),
     )
     bar.update()
-    write_atomically(output / "index.html", page.render(report))
+    write_atomically(output / "index.html", render(report))
     figures.remove_stale()
     bar.update()
     return output / "index.html"

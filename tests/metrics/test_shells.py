@@ -7,9 +7,7 @@ import torch
 from torchmetrics import Metric
 
 import metrics
-from benchmark.measures import MEASURES
 from metrics import CriticNotReady, CriticScore, ModeCoverage, PriorMatch, WassersteinCritic, code_match, mode_coverage, moments
-from metrics.goals import GOALS
 from metrics.rounding import full_precision
 
 SHELLS = [getattr(metrics, name) for name in metrics.__all__ if name[0].isupper()]
@@ -26,10 +24,6 @@ def test_a_shell_says_which_way_is_better(shell):
     assert set(goals) <= {"maximize", "minimize", "match"}
     assert shell.is_differentiable is False
     assert shell.__doc__
-
-
-def test_report_and_library_agree_on_the_goals():
-    assert {name: measure.goal for name, measure in MEASURES.items()} == GOALS
 
 
 def test_convolutions_are_exact_inside_and_as_they_were_outside():

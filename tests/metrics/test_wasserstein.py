@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from benchmark import networks
-from benchmark.datasets import load_dataset
+from benchmark.data.datasets import load_dataset
 from metrics.critic import CriticNotReady, WassersteinCritic
 from metrics.images import as_images
 from metrics.wasserstein import critic_loss, gradient_penalty, input_gradient

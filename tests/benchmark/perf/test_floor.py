@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.building import build_from
-from benchmark.datasets import load_dataset
-from benchmark.models import dotted_path, import_model
+from benchmark.data.datasets import load_dataset
+from benchmark.model.build import build_from
+from benchmark.model.registry import dotted_path, import_model
+from benchmark.model.train import train
 from benchmark.perf import floor
 from benchmark.perf.floor import FLOORS
-from benchmark.trial import train
 from tests.support import make_run
 
 ITERATIONS = 3

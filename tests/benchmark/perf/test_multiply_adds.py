@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmark.models import DEFAULT_MODELS as MODELS
+from benchmark.model.registry import DEFAULT_MODELS as MODELS
 from benchmark.perf.floor import FLOORS
 from benchmark.perf.multiply_adds import WIDTHS, committed, count, count_ours, minimum, penalty
 from benchmark.perf.runs import BATCH, SIZES

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from benchmark.building import build_from
-from benchmark.gan_module import GANModule
-from benchmark.models import import_model
+from benchmark.model.build import build_from
+from benchmark.model.gan_module import GANModule
+from benchmark.model.registry import import_model
 from benchmark.perf.plain import EPOCH, MODELS, Images
 from benchmark.perf.runs import make_run
 

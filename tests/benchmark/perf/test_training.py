@@ -6,7 +6,6 @@ from functools import partial
 import pytest
 import torch
 
-from benchmark import trial
 from benchmark.perf import training
 from benchmark.perf.bursts import Elsewhere
 from benchmark.perf.floor import FLOORS
@@ -23,6 +22,7 @@ from benchmark.perf.training import (
     train_ours,
     trainer_rows,
 )
+from benchmark.trial import trial
 
 TINY = 0.03
 CPU = torch.device("cpu")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
-from benchmark.report.content import (
+from benchmark.report.page.content import (
     Box,
     Chart,
     Line,

@@ -19,14 +19,14 @@ def save_nothing(_, path: Path) -> bytes:
 
 @pytest.fixture
 def undrawn(monkeypatch):
-    monkeypatch.setattr("benchmark.report.figure_folder.save", save_nothing)
+    monkeypatch.setattr("benchmark.report.page.figure_folder.save", save_nothing)
 
 
 @pytest.fixture(scope="session")
 def golden_report(tmp_path_factory) -> Path:
     """The report of both golden studies, undrawn; it takes seconds, so all tests look at this one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("benchmark.report.figure_folder.save", save_nothing)
+        patch.setattr("benchmark.report.page.figure_folder.save", save_nothing)
         folders = [golden.FOLDER / name for name in golden.STUDIES]
         return make_report(folders, tmp_path_factory.mktemp("golden") / "report").parent
 

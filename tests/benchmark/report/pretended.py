@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from benchmark.records import RecordFile, Row, write_json
-from benchmark.report.comparison import Comparison, comparisons, main_comparisons
-from benchmark.report.summary import summarize
-from benchmark.report.tables import Tables, final_values, read_tables
+from benchmark.files import write_json
+from benchmark.records.rows import RecordFile, Row
+from benchmark.report.numbers.comparison import Comparison, comparisons, main_comparisons
+from benchmark.report.numbers.summary import summarize
+from benchmark.report.numbers.tables import Tables, final_values, read_tables
 from benchmark.report.write import make_report
 
 PROTOCOL = {"steps": 100}

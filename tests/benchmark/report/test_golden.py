@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmark.measures import MEASURES
+from metrics.catalogue import MEASURES
 from tests import golden
 
 NOBODY = 1e9

@@ -14,14 +14,14 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from benchmark.cli import cli
+from benchmark.cli.main import cli
 from benchmark.errors import UserError
-from benchmark.ledger import RunFolder
-from benchmark.measures import MEASURES
-from benchmark.records import Row
-from benchmark.report.studies import report_folder, study_folders
-from benchmark.report.summary import COLUMNS
+from benchmark.records.rows import Row
+from benchmark.records.run_folder import RunFolder
+from benchmark.records.study_folder import report_folder, study_folders
+from benchmark.report.numbers.summary import COLUMNS
 from benchmark.report.write import make_report
+from metrics.catalogue import MEASURES
 from tests import golden
 from tests.benchmark.report.pretended import (
     AGAIN,

@@ -1,0 +1,478 @@
+"""The command line. Heavy imports stay inside the commands, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import gc
+import re
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from benchmark import __version__
+from benchmark.cli.options import (
+    data_dir_option,
+    device_option,
+    evaluation_options,
+    output_option,
+    results_option,
+    working_options,
+)
+from benchmark.engines.options import Working
+from benchmark.errors import UserError, is_disk_full
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from benchmark.engines.engine import Engine
+    from benchmark.runner.runner import Options, Outcome
+    from benchmark.studies.run import Run
+    from benchmark.studies.study import Study
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, no_args_is_help=True)
+@click.version_option(__version__, package_name="alphagan-benchmark")
+def cli() -> None:
+    """Compare autoencoding GANs: train hyperparameter sweeps, measure them alike, show quartiles.
+
+    \b
+    python -m benchmark run                                  the quick study: four models, minutes on two cores
+    python -m benchmark run --models dcgan,mypackage.MyGAN   your model beside one of ours
+    python -m benchmark check mypackage.MyGAN                does your class keep the contract?
+    python -m benchmark report colormnist-mini-quick         the page again, from the records
+    """  # noqa: D301 - the mark is click's, for lines that stay as they are
+
+
+@cli.command()
+@click.option("--dataset", default="colormnist-mini", show_default=True, help="Data set (see `datasets`), or a folder of images.")
+@data_dir_option
+@click.option("--models", default="alphagan,dcgan,wgan_gp,age", show_default=True, help="Short names or dotted paths, by comma.")
+@click.option("--preset", default="quick", show_default=True, help="quick: minutes on two cores. paper: the paper's study.")
+@click.option("--study", help="Name of the results folder.  [default: data set, preset and what you changed]")
+@click.option("--budget", type=click.IntRange(1), help="Configurations of each model, drawn from its grid; more extends fewer.")
+@click.option("--seeds", type=click.IntRange(1), help="Repeats of each configuration with other seeds.")
+@click.option("--iterations", type=click.IntRange(1), help="Iterations of each run: one pass over a model's phases.")
+@click.option("--width", type=click.FloatRange(0, 4, min_open=True), help="Factor on the networks' hidden feature maps.")
+@click.option(
+    "--file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A study of your own in YAML, see docs/studies.md; options that are given beside it win.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be run, and after a short probe how long it takes; keep nothing.")
+@working_options
+@evaluation_options
+@results_option
+def run(
+    dataset: str,
+    data_dir: Path,
+    models: str,
+    preset: str,
+    study: str | None,
+    file: Path | None,
+    dry_run: bool,
+    working: Working,
+    inception_weights: Path | None,
+    cifar10_weights: Path | None,
+    results: Path,
+    **overrides: Any,
+) -> None:
+    """Train and evaluate a study, then write its report. Started again, it does only what is missing."""
+    from benchmark.data.datasets import load_dataset
+    from benchmark.evaluation.evaluators import find_evaluators
+    from benchmark.runner.runner import run_study, untrained
+    from benchmark.studies.study import STUDY_NAME, describe_study, inherited_evaluation, resolve
+
+    if study is not None and not re.fullmatch(STUDY_NAME, study):
+        raise UserError(f"STUDY is a folder's name inside RESULTS, of letters, digits and . + = - _, not {study!r}")
+    names = [name.strip() for name in models.split(",") if name.strip()]
+    asked = _asked({"dataset": dataset, "preset": preset, "models": names, "study": study, **overrides}, file)
+    images = load_dataset(asked.pop("dataset"), data_dir)
+    resolved = resolve(images, asked.pop("preset"), **asked)
+    how = inherited_evaluation(resolved, results / resolved.name, asked)
+    resolved = resolved.measured_by(find_evaluators(how, images, inception_weights, cifar10_weights))
+    _check_models(list(resolved.models), images.image_shape)
+    missing = untrained(resolved, results / resolved.name)
+    engine, options = _engine(working, resolved.settings.threads, resolved.models, missing)
+    click.echo("\n".join(describe_study(resolved, images)))
+    _say_not_available(resolved.settings, images, options.device)
+    click.echo(f"  {len(resolved.runs)} runs, {engine.summary}\n  results in {results / resolved.name}")
+    if dry_run:
+        _preview(resolved, images, results / resolved.name, engine, options)
+        return
+    _conclude(results / resolved.name, run_study(resolved, results, engine, options))
+
+
+@cli.command()
+@click.argument("study")
+@working_options
+@evaluation_options
+@results_option
+def evaluate(
+    study: str,
+    working: Working,
+    inception_weights: Path | None,
+    cifar10_weights: Path | None,
+    results: Path,
+    **overrides: Any,
+) -> None:
+    """Measure the finished runs of STUDY by metrics or protocols that they lack, from their kept weights. Nothing is trained.
+
+    \b
+    python -m benchmark evaluate cifar10-quick --inception-samples 5000 --inception-weights FILE
+    """  # noqa: D301 - the mark is click's, for lines that stay as they are
+    from benchmark.data.datasets import open_dataset
+    from benchmark.evaluation.evaluators import find_evaluators
+    from benchmark.model.registry import REFERENCES
+    from benchmark.records.study_folder import read_study, study_folders
+    from benchmark.runner.runner import measure_study
+    from benchmark.settings import Settings
+
+    (folder,) = study_folders(results, [study])
+    content = read_study(folder)
+    settings = Settings.from_json(content["settings"])
+    images = open_dataset(content["dataset"], content["fingerprint"])
+    engine, options = _engine(working, settings.threads, set(content["code"]) - set(REFERENCES))
+    how = replace(settings.evaluation, **{name: value for name, value in overrides.items() if value is not None})
+    how = find_evaluators(how, images, inception_weights, cifar10_weights)
+    _say_not_available(replace(settings, evaluation=how), images, options.device)
+    _conclude(folder, measure_study(folder, how, engine, options))
+
+
+@cli.command()
+@click.argument("studies", nargs=-1)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder to write it to.  [default: RESULTS/STUDY/report, of several studies RESULTS/STUDY+STUDY/report]",
+)
+@results_option
+def report(studies: tuple[str, ...], output: Path | None, results: Path) -> None:
+    """Write the page of STUDIES, several together on one page, with figures and tables for papers, from their records.
+
+    Without STUDIES every study gets its page anew. Runs are compared with each other where they share the data set, its images,
+    the iterations and the width; other runs stand beside them.
+
+    \b
+    python -m benchmark report colormnist-mini-quick
+    python -m benchmark report celeba-paper cifar10-paper --output figures-for-the-paper
+    """  # noqa: D301 - the mark is click's, for lines that stay as they are
+    from benchmark.records.study_folder import report_folder, study_folders
+
+    folders = study_folders(results, studies)
+    if not studies and output is not None:
+        raise UserError("--output is for the page of studies that are named")
+    for those in [folders] if studies else [[folder] for folder in folders]:
+        _report(those, output or report_folder(results, those))
+
+
+@cli.command()
+@click.argument("studies", nargs=-1)
+@results_option
+def status(studies: tuple[str, ...], results: Path) -> None:
+    """Show how far STUDIES are (all, if none is named), also while another process works on them."""
+    from benchmark.records.study_folder import study_folders
+    from benchmark.runner.status import show_status
+
+    for folder in study_folders(results, studies):
+        show_status(folder)
+
+
+@cli.command()
+@click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("-n", "--number", type=click.IntRange(1), default=100, show_default=True, help="How many images.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the latents.")
+@output_option("samples.png")
+def sample(run_folder: Path, number: int, seed: int, output: Path) -> None:
+    """Draw images from the trained model of a run, RESULTS/STUDY/runs/RUN, into one PNG."""
+    import torch
+
+    from benchmark.evaluation.pictures import save_grid
+    from benchmark.evaluation.samplers import draw
+    from benchmark.randomness import stream
+    from benchmark.trial.trained import load
+
+    module = load(run_folder)
+    with torch.no_grad():
+        images = torch.cat(list(draw(module.sample, number, stream("sample", seed))))
+    try:
+        save_grid(images, output)
+    except OSError as error:
+        raise UserError(f"cannot write {output}: {error.strerror or error}") from None
+    click.echo(f"{number} samples in {output}")
+
+
+@cli.command()
+@click.argument("model")
+def check(model: str) -> None:
+    """Hold MODEL (a dotted path such as mypackage.MyGAN) against the contract of GANModule."""
+    from benchmark.model.check import check_gan_module
+    from benchmark.model.registry import import_model
+
+    check_gan_module(import_model(model), say=click.echo)
+    click.echo(f"{model} keeps the contract.")
+
+
+@cli.command()
+def models() -> None:
+    """List the models that have short names."""
+    from benchmark.model.registry import ALIASES, import_model
+
+    for name, path in ALIASES.items():
+        summary = (import_model(name).__doc__ or "").strip().splitlines()[0]
+        click.echo(f"{name:<12} {path:<30} {summary}")
+    click.echo("Any subclass of benchmark.GANModule can be named by its dotted path.")
+
+
+@cli.command()
+@data_dir_option
+@click.option("--preview", is_flag=True, help="Write a contact sheet of each, and its mean image, as NAME-preview.png.")
+def datasets(data_dir: Path, preview: bool) -> None:
+    """List the data sets: those found are prepared and described, the others say how to get them.
+
+    Any folder of images is a data set too: `run --dataset FOLDER`.
+    """
+    from benchmark.data.datasets import RECIPES, prepare
+    from benchmark.evaluation.pictures import save_preview
+
+    damaged = 0
+    for name, recipe in RECIPES.items():
+        click.echo(f"{name}: {recipe.summary}")
+        found = recipe.find(data_dir)
+        if found is None:
+            click.echo(f"  not in {data_dir}: {recipe.how_to_get}")
+            continue
+        try:
+            data = prepare(recipe, found)
+        except UserError as problem:
+            damaged += 1
+            click.echo(f"  {problem}")
+            continue
+        sizes = ", ".join(f"{len(images)} {split}" for split, images in data.splits.items())
+        metrics = "critic, diversity, modes" if data.n_modes else "critic, diversity, Inception metrics"
+        click.echo(f"  found in {found.where}; fingerprint {data.fingerprint[:12]}")
+        click.echo(f"  images of {data.image_shape}: {sizes}")
+        click.echo(
+            f"  the paper's study: {data.paper_iterations} iterations, latent sizes {data.latent_dims}; metrics: {metrics}"
+        )
+        if preview:
+            click.echo(f"  preview: {save_preview(data, Path(f'{name}-preview.png'))}")
+    if damaged:
+        raise UserError(f"{damaged} of the data sets that were found cannot be used, see above")
+
+
+@cli.command()
+@click.option("--dataset", default="colormnist-mini", show_default=True, help="Data set (see `datasets`), or a folder of images.")
+@data_dir_option
+@device_option
+@evaluation_options
+@output_option("calibration.md")
+def calibrate(
+    dataset: str,
+    data_dir: Path,
+    device: str,
+    inception_weights: Path | None,
+    cifar10_weights: Path | None,
+    output: Path,
+    **overrides: Any,
+) -> None:
+    """Measure real images made worse on purpose: noise, blur, dropped classes. Does every metric say so?
+
+    Writes a table as Markdown; a metric that does not get worse at every step is marked.
+    """
+    import torch
+
+    from benchmark.data.datasets import load_dataset
+    from benchmark.engines.devices import resolve_device
+    from benchmark.evaluation.evaluators import find_evaluators
+    from benchmark.evaluation.ladder import as_markdown, classes_of, describe_classifier
+    from benchmark.evaluation.ladder import calibrate as measure
+    from benchmark.files import check_writable, write_atomically
+    from benchmark.settings import preset
+
+    check_writable(output)
+    images, target = load_dataset(dataset, data_dir), resolve_device(device)
+    settings = preset("quick", images.image_shape[1], images.paper_iterations)
+    how = replace(settings.evaluation, **{name: value for name, value in overrides.items() if value is not None})
+    how = find_evaluators(how, images, inception_weights, cifar10_weights)
+    _say_not_available(replace(settings, evaluation=how), images, target)
+    table = measure(images, replace(settings, evaluation=how), classes_of(images, data_dir), torch.device(target))
+    text = as_markdown(table, images, how)
+    if images.name == "cifar10" and not how.cifar10.missing:
+        text = f"{describe_classifier(how, data_dir)}\n\n{text}"
+    write_atomically(output, text + "\n")
+    click.echo(text)
+
+
+@cli.group("train-evaluator")
+def train_evaluator() -> None:
+    """Train a classifier that metrics are made of, as the pinned one was trained.
+
+    A score names the hash of the weights that made it; scores of different weights never share a plot.
+    """
+
+
+@train_evaluator.command("digits")
+@data_dir_option
+@output_option("digits.pt")
+def train_digit_evaluator(data_dir: Path, output: Path) -> None:
+    """Train the digit classifier that counts ColorMNIST's modes (minutes on one core).
+
+    It learns from MNIST's training digits without the 5,000 that are in colormnist-mini.
+    """
+    from benchmark.evaluation.train_evaluators import train_digits
+
+    for line in train_digits(data_dir, output):
+        click.echo(line)
+
+
+@train_evaluator.command("cifar10")
+@data_dir_option
+@output_option("cifar10.pt")
+@click.option(
+    "--recipe",
+    type=click.Choice(["short", "paper"]),
+    default="short",
+    show_default=True,
+    help="28 epochs with flips, cutout, one cycle of the learning rate and averaged weights; or the paper's 410 epochs.",
+)
+@click.option("--steps", type=click.IntRange(1), help="Of 256 images each; the recipe's own number unless given.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the weights, the order and the crops.")
+@device_option
+def train_cifar10_evaluator(data_dir: Path, output: Path, recipe: str, steps: int | None, seed: int, device: str) -> None:
+    """Train the VGG of the CIFAR Inception score on CIFAR-10's 50,000 training images.
+
+    The short recipe takes minutes on a GPU and an hour or two on a CPU with bfloat16; the paper's takes fifteen times that.
+    Stopped, the same command goes on. Beside the weights lies a log (.json) with the test error along the training.
+    """
+    import torch
+
+    from benchmark.engines.devices import resolve_device
+    from benchmark.evaluation.train_evaluators import train_cifar10
+    from metrics.evaluators.cifar_training import RECIPES
+
+    plan = replace(RECIPES[recipe], seed=seed, steps=steps or RECIPES[recipe].steps)
+    for line in train_cifar10(data_dir, output, plan, torch.device(resolve_device(device))):
+        click.echo(line)
+
+
+def main() -> None:
+    """Run the command line."""
+    gc.set_threshold(100_000)  # importing Lightning makes a million objects and no garbage: a sixth of its time
+    sys.path.insert(0, "")  # a user's own models are found from the folder that they work in
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a study that is told to end ends its workers
+    run_command(cli)
+
+
+def run_command(command: click.Command) -> None:
+    """Run a command as a process of its own: a user's mistake is one line and exit code 2."""
+    try:
+        command.main(standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as request:
+        click.echo(request.ctx.get_help())
+    except click.ClickException as error:
+        _fail(error.format_message())
+    except UserError as error:
+        _fail(str(error))
+    except OSError as error:  # a full disk, a folder that may not be written
+        again = "; what is finished is kept: make room, and start the same command again" if is_disk_full(error) else ""
+        _fail(f"{error.filename or 'the system'}: {error.strerror or error}{again}")
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("\nStopped. What is finished is kept; the same command goes on.", err=True)
+        sys.exit(130)
+
+
+def _fail(message: str) -> None:
+    click.echo("error: " + " ".join(message.split()), err=True)
+    sys.exit(2)
+
+
+def _asked(words: dict[str, Any], file: Path | None) -> dict[str, Any]:
+    """The words of the command line, with a file's in place of those that were not given there."""
+    if file is None:
+        return words
+    from benchmark.studies.study_file import read_study_file
+
+    source = click.get_current_context().get_parameter_source
+    given = {name for name in words if source(name) is not click.core.ParameterSource.DEFAULT}
+    return {**words, **{name: value for name, value in read_study_file(file).items() if name not in given}}
+
+
+def _preview(study: Study, images: Any, folder: Path, engine: Engine, options: Options) -> None:
+    from benchmark.runner.dry_run import preview
+
+    click.echo("\n".join(preview(study, images, folder, engine.places, options.device)))
+
+
+def _say_not_available(settings: Any, images: Any, device: str) -> None:
+    """Say at the start which metrics will be missing; weeks later would be late."""
+    from benchmark.evaluation.evaluate import not_available
+    from benchmark.evaluation.measurements import Scope
+
+    for metrics, reason in not_available(Scope(images, settings, device=device)).items():
+        click.echo(f"  not available: {metrics}: {reason}")
+
+
+def _engine(working: Working, threads: int, models: Iterable[str], untrained: Iterable[Run] = ()) -> tuple[Engine, Options]:
+    """Where runs are done, and how."""
+    from benchmark.engines import open_engine
+    from benchmark.model.registry import dotted_path
+    from benchmark.records.tensorboard import summary_writer
+    from benchmark.runner.runner import Options
+    from benchmark.runner.scheduler import Limits
+
+    if working.tensorboard:
+        summary_writer()  # find out now whether there is one
+    engine = open_engine(working, threads, [dotted_path(name) for name in models], untrained, click.echo)
+    return engine, Options(engine.device, Limits(working.retries, working.run_timeout), working.tensorboard)
+
+
+def _is_current(page: Path) -> bool:
+    """Whether a report is there that is newer than every run's end."""
+    if not page.exists():
+        return False
+    written = page.stat().st_mtime
+    study = page.parent.parent
+    return all(path.stat().st_mtime <= written for path in (study / "study.json", *study.glob("runs/*/status.json")))
+
+
+def _conclude(folder: Path, outcome: Outcome) -> None:
+    """Say what became of a study, write its report, and leave with the exit code that fits."""
+    for line in outcome.lines():
+        click.echo(line)
+    page = folder / "report" / "index.html"
+    if not outcome.worked and _is_current(page):
+        click.echo(f"report: {page} (as it was; `report` writes it again)")
+    elif outcome.counts["done"]:
+        _report([folder], page.parent)
+    if not outcome.complete:
+        click.echo("Stopped. What is finished is kept; the same command goes on.", err=True)
+        sys.exit(130)
+    if outcome.counts["failed"] + outcome.unmeasured:
+        click.echo(
+            f"Some runs failed: `status {folder.name}` says why; in {folder / 'runs'}/* are tracebacks (error.txt) and what they "
+            "printed (output.txt). The same command tries them again.",
+            err=True,
+        )
+        sys.exit(1)
+
+
+def _check_models(names: list[str], image_shape: tuple[int, int, int]) -> None:
+    """Hold models that are not ours against the contract before hours are spent on them; ours are held by the tests."""
+    from benchmark.model.check import check_gan_module
+    from benchmark.model.registry import ALIASES, dotted_path, import_model
+
+    for name in names:
+        if dotted_path(name) not in ALIASES.values():
+            try:
+                check_gan_module(import_model(name), image_shape)
+            except SystemExit as request:
+                raise UserError(f"model {name!r} calls sys.exit({request.code}); raise an exception instead") from None
+
+
+def _report(folders: list[Path], output: Path) -> None:
+    from benchmark.report.write import make_report
+
+    click.echo(f"report: {make_report(folders, output)}")

@@ -1,0 +1,1 @@
+"""Measure a generator: samplers, critics, measurements, and the networks that judge."""

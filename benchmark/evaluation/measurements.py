@@ -1,0 +1,368 @@
+"""The metrics of a data set, one measurement each: what it applies to, by which protocol, and how it is taken."""
+
+from __future__ import annotations
+
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmark.data.cache import root
+from benchmark.data.datasets import Dataset
+from benchmark.evaluation import critics
+from benchmark.evaluation.samplers import BATCH, Sampler, draw, reference_sampler
+from benchmark.files import write_atomically
+from benchmark.randomness import stream
+from benchmark.settings import Evaluation, Settings
+from metrics.catalogue import SECOND
+from metrics.evaluators.cifar import load_cifar10_classifier
+from metrics.evaluators.digits import RECOGNISED_AT, SHA256, load_digit_classifier, read_digits
+from metrics.evaluators.inception import InceptionNetwork, InceptionOutput, cached_output
+from metrics.frechet import moments
+from metrics.images import as_images
+from metrics.reconstruction import reconstruction_errors
+from metrics.values import (
+    GROUP,
+    KID_SEED,
+    KID_SUBSETS,
+    MANIFOLD,
+    NEIGHBOURS,
+    Value,
+    code_values,
+    diversity_value,
+    inception_values,
+    kid_subset,
+    mode_values,
+    reconstruction_values,
+    score_value,
+)
+
+NOISE_LEVELS = (0.05, 0.1, 0.2)
+"""Standard deviations of the normal noise that is added to test images in [-1, 1] (the paper's baseline of diversity)."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What is known of a run before anything of it is computed; decides which measurements apply, by which protocol."""
+
+    dataset: Dataset
+    settings: Settings
+    reference: str = ""
+    """The name of the sanity row, if it is one."""
+    autoencoding: bool = False
+    device: str = "cpu"
+    """The type of device that measures: random streams and rounding are its own."""
+
+    @property
+    def how(self) -> Evaluation:
+        return self.settings.evaluation
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A generator that is to be measured."""
+
+    scope: Scope
+    sampler: Sampler
+    device: torch.device
+    autoencoder: Any = None
+    """With the batch-norm statistics of reconstructions; an `Autoencoder`, where the model is one."""
+    folder: Path | None = None
+    """Where arrays go that are no rows."""
+
+    def draw(self, n: int, purpose: str) -> Iterator[Tensor]:
+        """N samples in batches, from a stream that is the same for every subject."""
+        return draw(self.sampler, n, stream("evaluation", purpose, device=self.device))
+
+    def pixels(self, split: str, n: int) -> Iterator[Tensor]:
+        """The first n images of a split in batches, on the device."""
+        return (as_images(some.to(self.device)) for some in self.scope.dataset[split][:n].split(BATCH))
+
+
+class Measurement(ABC):
+    """Metrics that are taken together.
+
+    Args:
+        second: whether this is the second evaluation of a finished run, on other samples and by another critic: the best runs are
+            chosen by the first and reported by the second, or the choice would flatter them.
+    """
+
+    metrics: ClassVar[tuple[str, ...]]
+    version = 1
+    """Raised whenever the same samples give other numbers."""
+    before_training = True
+    """Whether a generator is measured before its training, too."""
+
+    def __init__(self, second: bool = False) -> None:
+        self.second = second
+
+    @property
+    def at_start(self) -> bool:
+        return self.before_training and not self.second
+
+    def taken(self, scope: Scope) -> bool:
+        """Whether it is asked for and means something for such a run."""
+        return (scope.how.second_evaluation or not self.second) and self.applies(scope)
+
+    def again(self, purpose: str) -> str:
+        """The name of a random stream, another one in the second evaluation."""
+        return f"{purpose}, {SECOND}" if self.second else purpose
+
+    def applies(self, scope: Scope) -> bool:
+        """Whether the metrics mean something for such a run."""
+        return True
+
+    def not_available(self, scope: Scope) -> str:
+        """Why the metrics cannot be had here; empty if they can."""
+        return ""
+
+    def protocol(self, scope: Scope) -> dict[str, Any]:
+        """Everything that decides about the number, beside the model."""
+        which = {"evaluation": SECOND} if self.second else {}
+        return {**self.details(scope), **which, "device": scope.device, "torch": torch.__version__, "version": self.version}
+
+    @abstractmethod
+    def details(self, scope: Scope) -> dict[str, Any]:
+        """What this measurement adds to the protocol."""
+
+    @abstractmethod
+    def values(self, subject: Subject) -> Iterator[Value]:
+        """Measure."""
+
+
+class Modes(Measurement):
+    """ColorMNIST's modes, and the share of samples in which three digits are recognised at all."""
+
+    metrics = ("mode_kl", "modes_covered", "recognised_share", "recognised_modes")
+
+    def applies(self, scope: Scope) -> bool:
+        return bool(scope.dataset.n_modes)
+
+    def details(self, scope: Scope) -> dict[str, Any]:
+        return {
+            "classifier": SHA256[:12],
+            "samples": scope.how.mode_samples,
+            "recognised_at": RECOGNISED_AT,
+            "batch_norm_draws": scope.how.batch_norm_draws,
+        }
+
+    def values(self, subject: Subject) -> Iterator[Value]:
+        classifier = _digit_classifier(str(subject.device))
+        read = [read_digits(classifier, images) for images in subject.draw(subject.scope.how.mode_samples, self.again("modes"))]
+        modes = torch.cat([digits.modes for digits in read]).cpu()
+        recognised = torch.cat([digits.recognised for digits in read]).cpu()
+        yield from mode_values(modes, recognised)
+
+
+class PostHocCritic(Measurement):
+    """A fresh critic, trained on validation images against this generator alone, judged on test images."""
+
+    metrics = ("critic", "critic_gap")
+
+    def details(self, scope: Scope) -> dict[str, Any]:
+        return critics.protocol(scope.settings, scope.how.critic_steps, "post-hoc", scope.device, seed=int(self.second))
+
+    def values(self, subject: Subject) -> Iterator[Value]:
+        scope = subject.scope
+        companion = critics.CompanionCritic(
+            scope.dataset, scope.settings, scope.how.critic_steps, "post-hoc", subject.device, seed=int(self.second)
+        )
+        companion.advance(subject.sampler, scope.how.critic_steps)
+        for row in (companion.score(subject.sampler, 0, "critic"), companion.gap(0, "critic_gap")):
+            yield Value(row.metric, row.value, row.low, row.high, row.n)
+
+
+class Diversity(Measurement):
+    """1 - MS-SSIM of pairs. The real row is that of test images, with the paper's noise baseline beside it."""
+
+    metrics = ("sample_diversity",)
+
+    def details(self, scope: Scope) -> dict[str, Any]:
+        return {
+            "groups": scope.how.diversity_groups,
+            "group": GROUP,
+            "window": 11,
+            "sigma": 1.5,
+            "scales": 5,
+            "reference_split": "test",
+            "noise_levels": NOISE_LEVELS,
+            "batch_norm_draws": scope.how.batch_norm_draws,
+        }
+
+    def values(self, subject: Subject) -> Iterator[Value]:
+        n = subject.scope.how.diversity_groups * GROUP
+        if subject.scope.reference != "real":
+            yield diversity_value(torch.cat(list(subject.draw(n, self.again("diversity")))))
+            return
+        sampler = reference_sampler("real", subject.scope.dataset, subject.device, "test")
+        images = torch.cat(list(draw(sampler, n, stream("evaluation", self.again("diversity"), device=subject.device))))
+        yield diversity_value(images)
+        source = stream("evaluation", self.again("noise"), device=subject.device)
+        noise = torch.randn(images.shape, generator=source, device=subject.device)
+        for level in NOISE_LEVELS:
+            yield diversity_value((images + level * noise).clamp(-1, 1), f"sample_diversity/noise {level:g}")
+
+
+class ImageNetInception(Measurement):
+    """Inception score, FID, KID, precision and recall, from one pass of the network over the samples."""
+
+    metrics = ("inception_score", "fid", "kid", "precision", "recall")
+    before_training = False
+
+    def applies(self, scope: Scope) -> bool:
+        return not scope.dataset.n_modes  # stacked digits are nothing that the network has learned of
+
+    def not_available(self, scope: Scope) -> str:
+        if not scope.how.inception_samples:
+            return "it takes a second of a core for twelve images; ask for it with --inception-samples N"
+        return scope.how.inception.missing
+
+    def details(self, scope: Scope) -> dict[str, Any]:
+        how = scope.how
+        return {
+            "network": "inception-2015-12-05",
+            "weights": how.inception.sha256[:12],
+            "features": how.inception_width,
+            "samples": how.inception_samples,
+            "splits": how.score_splits,
+            "reference": f"{_reference_size(scope)} test images",
+            "resize": "bilinear to 299, as TensorFlow 1",
+            "kid_subsets": KID_SUBSETS,
+            "kid_seed": KID_SEED,
+            "kid_subset": kid_subset(how.inception_samples, _reference_size(scope)),
+            "neighbours": NEIGHBOURS,
+            "manifold": MANIFOLD,
+            "batch_norm_draws": how.batch_norm_draws,
+            "torch-fidelity": version("torch-fidelity"),
+        }
+
+    def values(self, subject: Subject) -> Iterator[Value]:
+        how = subject.scope.how
+        network = _inception(how.inception.path, how.inception.sha256, how.inception_width, str(subject.device))
+        fake = network.over(subject.draw(how.inception_samples, self.again("inception")))
+        yield from inception_values(fake, _real_output(network, subject), how.score_splits)
+
+
+class Cifar10Score(Measurement):
+    """The Inception score by the CIFAR-10 classifier."""
+
+    metrics = ("cifar10_inception_score",)
+    before_training = False
+
+    def applies(self, scope: Scope) -> bool:
+        return scope.dataset.name == "cifar10"
+
+    def not_available(self, scope: Scope) -> str:
+        return scope.how.cifar10.missing if scope.how.cifar10_samples else "no samples are asked for: --cifar10-samples N"
+
+    def details(self, scope: Scope) -> dict[str, Any]:
+        return {
+            "network": "cifar10-vgg",
+            "weights": scope.how.cifar10.sha256[:12],
+            "samples": scope.how.cifar10_samples,
+            "splits": scope.how.score_splits,
+            "batch_norm_draws": scope.how.batch_norm_draws,
+        }
+
+    def values(self, subject: Subject) -> Iterator[Value]:
+        how = subject.scope.how
+        classifier = _cifar10_classifier(how.cifar10.path, how.cifar10.sha256, str(subject.device))
+        with torch.no_grad():
+            logits = torch.cat(
+                [classifier(images).float().cpu() for images in subject.draw(how.cifar10_samples, self.again("cifar10"))]
+            )
+        yield score_value(self.metrics[0], logits, how.score_splits)
+
+
+class _OfImages(Measurement):
+    """What an autoencoding model makes of images that it never saw: test images, in the second evaluation validation images."""
+
+    @property
+    def split(self) -> str:
+        return "validation" if self.second else "test"
+
+    def applies(self, scope: Scope) -> bool:
+        return scope.autoencoding
+
+    def details(self, scope: Scope) -> dict[str, Any]:
+        return {
+            "images": min(scope.how.reconstructions, len(scope.dataset[self.split])),
+            "split": self.split,
+            "batch_norm_reconstructions": scope.how.batch_norm_draws,
+        }
+
+    def images(self, subject: Subject) -> Iterator[Tensor]:
+        return subject.pixels(self.split, subject.scope.how.reconstructions)
+
+
+class Reconstructions(_OfImages):
+    """How well images are given back."""
+
+    metrics = ("reconstruction_l1", "reconstruction_mse", "reconstruction_ms_ssim")
+
+    def values(self, subject: Subject) -> Iterator[Value]:
+        model, found = subject.autoencoder, []
+        for images in self.images(subject):
+            with torch.no_grad():
+                errors = reconstruction_errors(images, model.reconstruct(images))
+            found.append(torch.stack([errors.l1, errors.mse, errors.ms_ssim]).cpu())
+        yield from reconstruction_values(dict(zip(("l1", "mse", "ms_ssim"), torch.cat(found, dim=1), strict=True)))
+
+
+class Codes(_OfImages):
+    """How far the codes of images are from the prior (appendix D)."""
+
+    metrics = ("code_mean", "code_correlation", "code_distance")
+
+    def values(self, subject: Subject) -> Iterator[Value]:
+        model = subject.autoencoder
+        with torch.no_grad():
+            codes = torch.cat([model.encode(images).double().cpu() for images in self.images(subject)])
+            source = stream("evaluation", self.again("codes"), device=subject.device)
+            prior = model.prior(len(codes), source).double().cpu()
+        yield from code_values(codes, prior)
+        if subject.folder is not None and not self.second:
+            fitted, buffer = moments(codes), io.BytesIO()
+            np.savez_compressed(buffer, mean=fitted.mean.numpy(), covariance=fitted.covariance.numpy())
+            write_atomically(subject.folder / "codes.npz", buffer.getvalue())
+
+
+MEASUREMENTS: tuple[Measurement, ...] = tuple(
+    kind(second)
+    for second in (False, True)
+    for kind in (Modes, PostHocCritic, Diversity, ImageNetInception, Cifar10Score, Reconstructions, Codes)
+)
+
+
+def _reference_size(scope: Scope) -> int:
+    return min(scope.how.inception_samples, len(scope.dataset["test"]))
+
+
+def _real_output(network: InceptionNetwork, subject: Subject) -> InceptionOutput:
+    """The network's output for the first test images, from the cache."""
+    n = _reference_size(subject.scope)
+    name = f"{subject.scope.dataset.fingerprint} test {n}"
+    return cached_output(root() / "features", network, name, subject.pixels("test", n))
+
+
+@cache
+def _digit_classifier(device: str) -> torch.nn.Module:
+    return load_digit_classifier().to(device)
+
+
+@cache
+def _cifar10_classifier(path: str, sha256: str, device: str) -> torch.nn.Module:
+    return load_cifar10_classifier(Path(path), sha256)[0].to(device)
+
+
+@cache
+def _inception(path: str, sha256: str, width: int, device: str) -> InceptionNetwork:
+    return InceptionNetwork.load(Path(path), sha256, width, device)

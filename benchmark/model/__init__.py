@@ -1,0 +1,1 @@
+"""What a model is: the contract, models by name and by code, building, training, checking."""

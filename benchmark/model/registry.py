@@ -1,0 +1,145 @@
+"""Models by name: a dotted path to a class, or one of a few short names. This package imports no model itself."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from benchmark.errors import UserError, unknown
+
+ALIASES = {
+    "alphagan": "alphagan.AlphaGAN",
+    "dcgan": "baselines.DCGAN",
+    "wgan_gp": "baselines.WGANGP",
+    "age": "baselines.AGE",
+    "alphagan_kl": "alphagan.EmpiricalKLAlphaGAN",
+}
+DEFAULT_MODELS = ("alphagan", "dcgan", "wgan_gp", "age")
+
+
+def dotted_path(name: str) -> str:
+    """The dotted path of a model given by its short name or by its path.
+
+    Raises:
+        UserError: for a word that is neither.
+    """
+    if name in ALIASES:
+        return ALIASES[name]
+    if "." not in name:
+        raise UserError(f"{unknown('model', name, ALIASES)}, or a dotted path such as mypackage.MyGAN")
+    return name
+
+
+def short_name(path: str) -> str:
+    """The alias of a dotted path where there is one, else the path."""
+    return {target: alias for alias, target in ALIASES.items()}.get(path, path)
+
+
+def import_model(name: str) -> type:
+    """The class of a model.
+
+    Raises:
+        UserError: if it cannot be found, fails to import, or is no GANModule.
+    """
+    from benchmark.model.gan_module import GANModule
+
+    path = dotted_path(name)
+    module_name, _, class_name = path.rpartition(".")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
+            raise UserError(
+                f"model {path!r}: there is no module {error.name!r} in this folder or among the installed packages"
+            ) from None
+        raise UserError(f"model {path!r}: importing {module_name} failed: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise UserError(f"model {path!r}: importing {module_name} failed: {type(error).__name__}: {error}") from error
+    classes = {key: value for key, value in vars(module).items() if inspect.isclass(value)}
+    if class_name not in classes:
+        ours = [key for key, value in classes.items() if issubclass(value, GANModule) and value is not GANModule]
+        raise unknown(f"class in {module_name}", class_name, ours or classes or ["none"])
+    if not issubclass(classes[class_name], GANModule):
+        raise UserError(f"model {path!r} is no subclass of benchmark.GANModule")
+    return classes[class_name]
+
+
+def constructor_arguments(model: type) -> dict[str, inspect.Parameter]:
+    """The hyperparameters of a model: its constructor's arguments but `image_shape`."""
+    arguments = dict(inspect.signature(model.__init__).parameters)  # type: ignore[misc]
+    for fixed in ("self", "image_shape"):
+        arguments.pop(fixed, None)
+    return arguments
+
+
+def hyperparameter_grid(model: type, own: Mapping[str, Iterable[Any]] | None = None) -> dict[str, list[Any]]:
+    """The model's sweep, checked: constructor argument to a list of different values that JSON can hold.
+
+    Args:
+        model: the class.
+        own: a user's values, in place of the class's or beside them.
+
+    Raises:
+        UserError: for a sweep that is something else, and for values of a hyperparameter that the model does not have.
+    """
+    name, arguments = model.__qualname__, constructor_arguments(model)
+    sweep = model.sweep  # type: ignore[attr-defined]
+    if not isinstance(sweep, Mapping):
+        raise UserError(f"the sweep of {name} must map hyperparameters to their values, not be {type(sweep).__name__}")
+    for key in own or {}:
+        if key not in arguments:
+            raise unknown("hyperparameter", key, arguments)
+    grid = {}
+    for key, values in {**sweep, **(own or {})}.items():
+        if key not in arguments:
+            raise UserError(
+                f"sweep key {key!r} is no constructor argument of {name}: {unknown('hyperparameter', str(key), arguments)}"
+            )
+        if isinstance(values, str) or not isinstance(values, Iterable):
+            raise UserError(f"the sweep of {name} gives {key!r} as {values!r}; a list of values was expected")
+        grid[key] = [plain_value(value, f"in the sweep of {name}, {key!r}") for value in values]
+        if not grid[key] or len({json.dumps(value) for value in grid[key]}) < len(grid[key]):
+            raise UserError(f"the sweep of {name} gives {key!r} as {grid[key]}; different values were expected")
+    return grid
+
+
+def plain_value(value: Any, where: str) -> Any:
+    """A hyperparameter's value as JSON holds it: numbers of numpy and torch become Python's, tuples lists.
+
+    Raises:
+        UserError: for a value that JSON cannot hold.
+    """
+    value = value.item() if hasattr(value, "item") else value
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError):
+        raise UserError(f"{where} is {value!r}; numbers, strings, booleans, None and lists of them can be written down") from None
+
+
+TITLES = {
+    "real": "real images",
+    "noise": "noise",
+    "alphagan": "α-GAN",
+    "alphagan_kl": "α-GAN, empirical KL",
+    "dcgan": "DCGAN",
+    "wgan_gp": "WGAN-GP",
+    "age": "AGE",
+}
+
+
+def title(model: str) -> str:
+    """A model's name as prose writes it; a user's class without its package."""
+    return TITLES.get(model, model.rpartition(".")[2])
+
+
+def in_order(models: Iterable[str]) -> list[str]:
+    """Models as they are always shown: ours first, in the order of the aliases, then others by name."""
+    known = {name: number for number, name in enumerate(ALIASES)}
+    return sorted(set(models), key=lambda name: (known.get(name, len(known)), name))
+
+
+REFERENCES = ("real", "noise")
+"""The sanity rows: the train split plays the generator (the ceiling), uniform noise plays it (the floor)."""

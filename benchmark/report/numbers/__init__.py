@@ -1,0 +1,1 @@
+"""Tables and statistics of the report, from the records alone."""

@@ -1,0 +1,60 @@
+"""Which of two values is better? Every ranking, quartile and statistic of a report goes by the costs that are made here."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmark.report.numbers.statistics import QUARTILES, quantiles
+from metrics.catalogue import Measure
+
+BEST = 10
+"""How many of the best runs are marked by black circles (Rosca et al. 2017, figure 2)."""
+
+
+def costs(values: np.ndarray, measure: Measure, reference: float) -> np.ndarray:
+    """Smaller is better, whatever the metric's goal.
+
+    Args:
+        values: (n,); NaN where a run has none.
+        measure: the metric.
+        reference: what held-out real images score, which `match` metrics are compared with.
+
+    Returns:
+        (n,): the negated values of a metric to maximize, the distances to the reference of one to match, the values of one to
+        minimize; infinity for a run without a value, which ranks worst, and for all runs where there is nothing to match.
+    """
+    values = np.asarray(values, float)
+    cost = {"maximize": -values, "minimize": values, "match": np.abs(values - reference)}[measure.goal]
+    return np.where(np.isnan(cost), np.inf, cost)
+
+
+def value_of(cost: float, measure: Measure) -> float:
+    """The value of a cost; of a `match` metric the distance to the reference, for there are two such values."""
+    return -cost + 0.0 if measure.goal == "maximize" else cost  # no negative zero
+
+
+def scale_of(measure: Measure) -> str:
+    """What `value_of` gives, for an axis."""
+    return f"distance to real images in {measure.unit}" if measure.goal == "match" else measure.unit
+
+
+def best_first(values: np.ndarray, measure: Measure, reference: float) -> np.ndarray:
+    """The positions of values (n,) from the best to the worst; equals stay in their order, runs without a value come last."""
+    return np.argsort(costs(values, measure, reference), kind="stable")
+
+
+def quartiles(cost: np.ndarray, measure: Measure) -> tuple[float | None, float | None, float | None]:
+    """Lower quartile, median and upper quartile of the runs with these costs (n,), in the metric's unit.
+
+    Of a metric to match, of the distances to the reference: values on both sides of it would average to perfection. Interpolated
+    linearly between neighbours in rank, as numpy does; None where a neighbour is a run without a value.
+    """
+    if not len(cost):
+        return None, None, None
+    found = [value_of(float(one), measure) for one in quantiles(cost, QUARTILES)]
+    first, middle, third = sorted(found)
+    return _or_none(first), _or_none(middle), _or_none(third)
+
+
+def _or_none(value: float) -> float | None:
+    return value if np.isfinite(value) else None

@@ -1,0 +1,1 @@
+"""The page: what it says as plain data, and how that becomes HTML."""

@@ -1,0 +1,3 @@
+"""What the page is made of: one template, its style and its script."""
+
+from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Which runs are missing, when they are started, and again, and how far they are."""

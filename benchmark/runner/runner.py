@@ -1,0 +1,260 @@
+"""Which runs of a study are missing? Finds them, takes what other studies have, and lets an engine do the rest."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from benchmark.data.datasets import Dataset, open_dataset
+from benchmark.engines.engine import Engine, Job
+from benchmark.errors import UserError, is_disk_full
+from benchmark.evaluation.evaluate import lacking, measured_by
+from benchmark.files import read_json, remove_litter, write_json
+from benchmark.records.rows import RecordFile
+from benchmark.records.run_folder import FINISHED, RunFolder, as_status, environment
+from benchmark.runner.live import LiveView
+from benchmark.runner.reuse import take_over
+from benchmark.runner.scheduler import Limits, Scheduler
+from benchmark.settings import EXTENT, Evaluation
+from benchmark.studies.run import Run
+from benchmark.studies.study import Study
+from benchmark.trial.attempt import scope_of
+
+SHOWN = 5
+"""Reasons that are said at the end; `status` has all."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How work is done, beside what is done."""
+
+    device: str = "cpu"
+    limits: Limits = field(default_factory=Limits)
+    tensorboard: bool = False
+
+
+@dataclass
+class Outcome:
+    """What became of a study's runs."""
+
+    counts: Counter[str]
+    """How many are `done`, `diverged`, `failed` and `missing` now."""
+    found: int
+    """Of these, how many were finished and measured before."""
+    copied: int
+    """How many were taken over from other studies."""
+    continued: int
+    """How many go on from a shorter run of another study, or of this one."""
+    unmeasured: int
+    """How many finished runs still lack a measurement, because taking it failed."""
+    left_over: int = 0
+    """How many runs of earlier commands are in the folder and no part of the study as it is now."""
+    complete: bool = True
+    """Whether everything was done; False when it was stopped."""
+    reasons: Sequence[str] = ()
+    """Why runs failed, or could not be measured, each with the run's name."""
+    slow: Mapping[str, int] = field(default_factory=dict)
+    """How many runs were trained eagerly where a graph could have been had, by the reason."""
+
+    @property
+    def worked(self) -> bool:
+        """Whether anything is new since the command before."""
+        return self.found < self.counts.total() or self.copied > 0
+
+    def lines(self) -> Iterator[str]:
+        """The same for a person."""
+        if not self.worked:
+            yield "Nothing to do: all runs are finished, and have all that can be had of this data set by these protocols."
+        if self.copied:
+            yield f"{self.copied} runs were taken over from other studies, which had done them"
+        if self.continued:
+            yield f"{self.continued} runs went on from finished runs of fewer iterations"
+        if self.left_over:
+            yield f"{self.left_over} runs of earlier commands stay in the folder; they are no part of the study as it is now"
+        yield ", ".join(f"{self.counts[status]} {status}" for status in ("done", "diverged", "failed"))
+        if self.counts["missing"]:
+            yield f"{self.counts['missing']} to do"
+        yield from self.reasons[:SHOWN]
+        for reason, runs in self.slow.items():
+            yield f"{runs} runs were trained without a graph, which takes longer: {reason}"
+        if self.unmeasured:
+            yield f"{self.unmeasured} of the done runs lack a measurement that failed"
+
+
+def run_study(study: Study, results: Path, engine: Engine, options: Options) -> Outcome:
+    """Do what is missing of a study: train runs, and measure finished ones by the study's present protocols.
+
+    Several processes may do so at once: they share the work.
+
+    Raises:
+        UserError: if the folder cannot be written, is full, or holds another study of this name.
+    """
+    folder = results / study.name
+    with _saving(folder):
+        left_over = _save(study, folder)
+    dataset = open_dataset(study.dataset, study.fingerprint)
+    seen = _look(study.runs, folder)
+    missing = [some.run for some in seen if some.status not in FINISHED]
+    taken = take_over(missing, study.name, results)
+    outcome = _do(_look(study.runs, folder) if taken else seen, study.name, dataset, engine, options)
+    outcome.copied, outcome.continued, outcome.left_over = taken["copied"], taken["continued"], left_over
+    return outcome
+
+
+def unfinished(runs: Iterable[Run], folder: Path) -> Iterator[Run]:
+    """Those of a study's runs that are not finished in its folder, one by one as they are asked for."""
+    return (run for run in runs if RunFolder(folder / "runs" / run.id).status().get("status") not in FINISHED)
+
+
+def untrained(study: Study, folder: Path) -> Iterator[Run]:
+    """The runs of a study's models that are not finished."""
+    return unfinished((run for run in study.runs if not run.is_reference), folder)
+
+
+def measure_study(folder: Path, evaluation: Evaluation, engine: Engine, options: Options) -> Outcome:
+    """Take the measurements that finished runs lack, from their kept weights; nothing is trained.
+
+    Args:
+        folder: results/<study>.
+        evaluation: how the study is measured from now on.
+        engine: where.
+        options: how.
+
+    Raises:
+        UserError: if there is no such study.
+    """
+    content = read_json(folder / "study.json")
+    paths = [folder / "runs" / name / "run.json" for name in content["runs"]]
+    runs = [Run.from_json(read_json(path), path) for path in paths if path.exists()]
+    runs = [replace(run, settings=replace(run.settings, evaluation=evaluation)) for run in runs]
+    done = [some for some in _look(runs, folder) if some.status == "done"]
+    dataset = open_dataset(content["dataset"], content["fingerprint"])
+    with _saving(folder):
+        content["settings"]["evaluation"] = asdict(evaluation)
+        if content != read_json(folder / "study.json"):
+            write_json(folder / "study.json", content)
+    return _do(done, content["study"], dataset, engine, options)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A run as its folder shows it; read once, for a study may have many thousands."""
+
+    run: Run
+    place: RunFolder
+    text: str
+    """Of status.json."""
+    facts: Mapping[str, Any]
+    """The same, read."""
+
+    @property
+    def status(self) -> str:
+        return str(self.facts.get("status", "missing"))
+
+
+def _look(runs: Iterable[Run], folder: Path) -> list[_Seen]:
+    places = [(run, RunFolder(folder / "runs" / run.id)) for run in runs]
+    return [_Seen(run, place, text, as_status(text, place.path)) for run, place in places for text in [place.status_text()]]
+
+
+def _do(seen: Sequence[_Seen], study: str, dataset: Dataset, engine: Engine, options: Options) -> Outcome:
+    """Let the engine do what runs lack: finished ones that are to be measured again first, then those to be trained."""
+    today = Today(dataset, options.device)
+    lacking_some = [some for some in seen if today.lacks(some.run, some.facts, some.place)]
+    untrained = [some for some in seen if some.status not in FINISHED]
+    jobs = [
+        Job(some.run, some.place.path, some.text, options.device, options.tensorboard, study)
+        for some in (*lacking_some, *untrained)
+    ]
+    planned = {job.run.id for job in jobs}
+    found = {some.run.id: some for some in seen if some.run.id not in planned}
+    complete = True
+    if jobs:
+        ended = {name: some.status for name, some in found.items()}
+        with LiveView([some.run for some in seen], ended, engine.places) as view, engine:
+            for some in found.values():
+                view.ended(some.run, some.status, some.facts.get("critic"))
+            complete = Scheduler(engine, view, options.limits).work(jobs)
+    after = _look([job.run for job in jobs], jobs[0].folder.parent.parent) if jobs else []
+    counts = Counter(some.status for some in (*found.values(), *after))
+    unmeasured = sum(today.lacks(some.run, some.facts, some.place) for some in after)
+    reasons = [f"  {some.run.id}: {some.status}: {some.facts['reason']}" for some in after if "reason" in some.facts]
+    slow = Counter(why for some in after if (why := str(some.facts.get("execution")).partition(": ")[2]))
+    return Outcome(counts, len(found), 0, 0, unmeasured, complete=complete, reasons=reasons, slow=slow)
+
+
+class Today:
+    """By which protocols runs are measured today, and which finished ones lack something by them."""
+
+    def __init__(self, dataset: Dataset, device: str) -> None:
+        self.dataset, self.device = dataset, device
+        self._hashes: dict[tuple[str, str], str] = {}
+
+    def lacks(self, run: Run, status: Mapping[str, Any], place: RunFolder) -> bool:
+        """Whether a run that is done lacks a measurement."""
+        if status.get("status") != "done":
+            return False
+        try:
+            if status.get("measured") == self.measured_by(run) and (place.path / "records.jsonl").exists():
+                return False
+            scope = scope_of(run, self.dataset, self.device)
+        except UserError:  # its model cannot be imported: its worker will say so, and the others are measured
+            return True
+        return bool(lacking(RecordFile(place.path / "records.jsonl").read(), scope, run.settings.iterations))
+
+    def measured_by(self, run: Run) -> str:
+        """The hash that a finished run notes that lacks nothing today."""
+        key = (run.path, run.model)  # runs of one study differ in nothing else that protocols know
+        if key not in self._hashes:
+            self._hashes[key] = measured_by(scope_of(run, self.dataset, self.device))
+        return self._hashes[key]
+
+
+@contextmanager
+def _saving(folder: Path) -> Iterator[None]:
+    """Hold study.json against other processes for a moment."""
+    try:
+        (folder / "runs").mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(folder / ".lock"):
+            remove_litter(folder)
+            yield
+    except OSError as error:
+        if is_disk_full(error):
+            raise
+        raise UserError(
+            f"cannot write to {folder}: {error.strerror or error}; RESULTS names a folder that can be written"
+        ) from None
+
+
+def _save(study: Study, folder: Path) -> int:
+    """Write study.json; returns how many runs of an earlier study.json are no part of this study."""
+    path = folder / "study.json"
+    content = json.loads(json.dumps(study.as_json()))  # as it will be read: tuples are lists there
+    old = read_json(path) if path.exists() else {}
+    difference = next(_differences(old, content), None) if old else None
+    if difference:
+        raise UserError(f"{folder} holds another study of this name ({difference}); name this one with STUDY=…")
+    if {key: old.get(key) for key in content} != content:
+        write_json(path, {**content, "environment": environment()})
+    return len(set(old.get("runs", {})) - set(content["runs"]))
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """What makes two studies different ones, and not one with more runs or iterations, with newer code or measured otherwise."""
+    for key in ("dataset", "fingerprint", "preset"):
+        if old.get(key) != new[key]:
+            yield f"{key} is {old.get(key)!r} there, {new[key]!r} here"
+    there = old.get("settings", {})
+    for key, value in new["settings"].items():
+        longer = key == "iterations" and isinstance(there.get(key), int) and there[key] < value
+        if key not in (*EXTENT, "evaluation") and there.get(key) != value and not longer:
+            yield f"{key} is {there.get(key)!r} there, {value!r} here"
+    if set(old.get("models", {})) != set(new["models"]):
+        yield f"its models are {', '.join(old.get('models', {}))}"

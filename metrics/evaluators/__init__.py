@@ -1,0 +1,1 @@
+"""The networks that judge images, and their weights."""
