@@ -1,8 +1,12 @@
-"""List every metric: its title, which way is better, its unit and what to know before believing it. Imports no torch."""
+"""List every metric: its title, which way is better, its unit, what to know before believing it. No other table names them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
+
+Goal = Literal["maximize", "minimize", "match"]
 
 
 @dataclass(frozen=True)
@@ -11,11 +15,17 @@ class Measure:
 
     metric: str
     title: str
-    goal: str
-    """maximize, minimize, or match (nearest to the held-out reference)."""
+    goal: Goal
+    """maximize, minimize, or match (nearest to the value of held-out images)."""
     unit: str
     caution: str = ""
     """What to know before believing it, in a sentence."""
+    headline: bool = False
+    """Whether a study is judged by it: the metrics of the paper, and one of each further kind."""
+    figure: str = ""
+    """The figure of Rosca et al. 2017 that shows it, in words."""
+    kind: Literal["samples", "autoencoder"] = "samples"
+    """What it is about: samples, which every model has, or reconstructions and codes, which need an encoder."""
 
     @property
     def direction(self) -> str:
@@ -25,57 +35,99 @@ class Measure:
 
 SECOND = "second"
 """What the protocol of the second evaluation of a finished run says under "evaluation"."""
+NOT_SCORES = ("loss/", "critic_curve/", "sample_diversity/noise ", "critic_gap", "critic_in_training_gap")
+"""How the names of rows begin that are curves or companions of metrics, and no metrics."""
+
 ANSWERS_FOR_ANYTHING = "The classifier names a digit in anything, noise too: read this beside the share of recognised samples."
 DISTANCE = "E[f(samples)] − E[f(test images)]"
 SAMPLE_SIZE = "Depends on the number of samples: compare at equal numbers only."
 LATENTS = "A larger latent size reconstructs better: compare at equal sizes."
 IN_PRIOR_UNITS = "prior's standard deviations"
 
-MEASURES = {
-    metric: Measure(metric, title, goal, *rest)
-    for metric, title, goal, *rest in (
-        ("critic", "Independent Wasserstein critic, trained after the run", "maximize", DISTANCE),
-        ("critic_in_training", "Independent Wasserstein critic, trained beside the run", "maximize", DISTANCE),
-        (
+
+def by_name(measures: Iterable[Measure]) -> dict[str, Measure]:
+    """Index metrics by their names, in order."""
+    return {measure.metric: measure for measure in measures}
+
+
+MEASURES = by_name(
+    (
+        Measure(
+            "critic",
+            "Independent Wasserstein critic, trained after the run",
+            "maximize",
+            DISTANCE,
+            headline=True,
+            figure="Figure 2 of the paper, with a critic that is trained after the run",
+        ),
+        Measure(
+            "critic_in_training",
+            "Independent Wasserstein critic, trained beside the run",
+            "maximize",
+            DISTANCE,
+            figure="Figure 2 of the paper",
+        ),
+        Measure(
             "sample_diversity",
             "Sample diversity, 1 − MS-SSIM of pairs",
             "match",
             "1 − mean MS-SSIM",
             "Noise raises it too: more than the test images' own value is no better than less.",
+            headline=True,
+            figure="Figure 5 (a) of the paper",
         ),
-        ("inception_score", "Inception score, ImageNet network", "maximize", "exp of nats", SAMPLE_SIZE),
-        (
+        Measure(
+            "inception_score",
+            "Inception score, ImageNet network",
+            "maximize",
+            "exp of nats",
+            SAMPLE_SIZE,
+            headline=True,
+            figure="Figure 5 (b) of the paper",
+        ),
+        Measure(
             "cifar10_inception_score",
             "Inception score, CIFAR-10 network",
             "maximize",
             "exp of nats",
             SAMPLE_SIZE,
+            headline=True,
+            figure="Figure 5 (c) of the paper",
         ),
-        ("fid", "Fréchet Inception distance", "minimize", "squared feature units", SAMPLE_SIZE),
-        ("kid", "Kernel Inception distance", "minimize", "squared MMD"),
-        ("precision", "Precision: samples among the test images", "maximize", "share of samples", SAMPLE_SIZE),
-        ("recall", "Recall: test images among the samples", "maximize", "share of test images", SAMPLE_SIZE),
-        ("mode_kl", "KL divergence of the modes to uniform", "minimize", "nats", ANSWERS_FOR_ANYTHING),
-        ("modes_covered", "Modes with at least one sample", "maximize", "modes of 1000", ANSWERS_FOR_ANYTHING),
-        ("recognised_share", "Samples whose three digits are all recognised", "maximize", "share of samples"),
-        ("recognised_modes", "Modes among the recognised samples", "maximize", "modes of 1000"),
-        (
+        Measure("fid", "Fréchet Inception distance", "minimize", "squared feature units", SAMPLE_SIZE, headline=True),
+        Measure("kid", "Kernel Inception distance", "minimize", "squared MMD"),
+        Measure("precision", "Precision: samples among the test images", "maximize", "share of samples", SAMPLE_SIZE),
+        Measure("recall", "Recall: test images among the samples", "maximize", "share of test images", SAMPLE_SIZE),
+        Measure("mode_kl", "KL divergence of the modes to uniform", "minimize", "nats", ANSWERS_FOR_ANYTHING, headline=True),
+        Measure("modes_covered", "Modes with at least one sample", "maximize", "modes of 1000", ANSWERS_FOR_ANYTHING),
+        Measure("recognised_share", "Samples whose three digits are all recognised", "maximize", "share of samples"),
+        Measure("recognised_modes", "Modes among the recognised samples", "maximize", "modes of 1000"),
+        Measure(
             "reconstruction_l1",
             "Reconstruction error, absolute",
             "minimize",
             "mean |x − x̂|, of a range of 2",
             LATENTS,
+            headline=True,
+            kind="autoencoder",
         ),
-        ("reconstruction_mse", "Reconstruction error, squared", "minimize", "mean (x − x̂)²", LATENTS),
-        (
+        Measure("reconstruction_mse", "Reconstruction error, squared", "minimize", "mean (x − x̂)²", LATENTS, kind="autoencoder"),
+        Measure(
             "reconstruction_ms_ssim",
             "Similarity of reconstructions to their images",
             "maximize",
             "MS-SSIM",
             LATENTS,
+            kind="autoencoder",
         ),
-        ("code_mean", "Mean code: distance from the prior's mean", "minimize", IN_PRIOR_UNITS),
-        ("code_correlation", "Codes: correlation between dimensions", "minimize", "root mean square"),
-        ("code_distance", "Codes: Fréchet distance to the prior, per dimension", "minimize", "prior's variances"),
+        Measure("code_mean", "Mean code: distance from the prior's mean", "minimize", IN_PRIOR_UNITS, kind="autoencoder"),
+        Measure("code_correlation", "Codes: correlation between dimensions", "minimize", "root mean square", kind="autoencoder"),
+        Measure(
+            "code_distance",
+            "Codes: Fréchet distance to the prior, per dimension",
+            "minimize",
+            "prior's variances",
+            kind="autoencoder",
+        ),
     )
-}
+)

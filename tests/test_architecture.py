@@ -48,7 +48,7 @@ def test_a_break_is_caught(copy, file, line, contract):
     path.write_text(f"{text}\nfrom typing import TYPE_CHECKING\n{line}\n")
     linted = lint_imports(copy)
     assert linted.returncode != 0
-    broken = [row for row in linted.stdout.replace("\n", " ").split("BROKEN")[:-1]] or [linted.stdout + linted.stderr]
+    broken = linted.stdout.replace("\n", " ").split("BROKEN")[:-1] or [linted.stdout + linted.stderr]
     assert any(contract in row for row in broken), linted.stdout + linted.stderr
 
 

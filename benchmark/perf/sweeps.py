@@ -103,7 +103,7 @@ def _starting(results: Path, repeats: int) -> Iterator[Row | str]:
     how = replace(
         study.settings.evaluation, batch_norm_draws=2, critic_width=0.01, critic_steps=1, critic_images=2, mode_samples=2
     )
-    how = replace(how, diversity_groups=1, inception_samples=0, cifar10_samples=0)
+    how = replace(how, mode_samples=2, diversity_groups=1, inception_samples=0, cifar10_samples=0)
     study = study.measured_by(how)
     warm_up = replace(study, name="warm-up", runs=study.runs[:1])
     _run(warm_up, results / "warm-up")  # the server imports everything once

@@ -28,24 +28,16 @@ from benchmark.report.numbers.statistics import (
     variance_explained,
 )
 from benchmark.report.numbers.summary import source
+from metrics.catalogue import MEASURES
 
-HEADLINES = (
-    "critic",
-    "sample_diversity",
-    "inception_score",
-    "cifar10_inception_score",
-    "fid",
-    "mode_kl",
-    "reconstruction_l1",
-)
-"""The metrics that a study is judged by: those of the paper, and one of each further kind."""
 POINTS = 30
 """Budgets on a best-of-k curve, at most."""
 
 
 def headlines(main: Mapping[str, Sequence[Comparison]]) -> list[Comparison]:
     """The main comparisons of the headline metrics, metric by metric."""
-    return [some for metric in HEADLINES for some in main.get(metric, []) if some.models and some.is_ranked]
+    headline = [measure.metric for measure in MEASURES.values() if measure.headline]
+    return [some for metric in headline for some in main.get(metric, []) if some.models and some.is_ranked]
 
 
 def best_of_k_table(those: Sequence[Comparison]) -> pd.DataFrame:

@@ -18,8 +18,6 @@ from benchmark.report.numbers.statistics import Sweep
 from benchmark.report.numbers.tables import LOST, Tables
 from metrics.catalogue import MEASURES, SECOND, Measure
 
-OF_AUTOENCODERS = ("reconstruction_", "code_")
-"""How the names of metrics begin that only models with an encoder have."""
 COUNTED = ("run", "model", "configuration", "seed", "hyperparameters", "folder", "value", "low", "high", "second")
 
 
@@ -133,7 +131,7 @@ def comparisons(tables: Tables, final: pd.DataFrame) -> dict[str, list[Compariso
     for metric, measure in MEASURES.items():
         models = {model for model in tables.runs.model if (model, metric) in known}
         runs = tables.runs
-        if metric.startswith(OF_AUTOENCODERS):
+        if measure.kind == "autoencoder":
             runs = runs[runs.model.isin(models)]
         if those := list(_comparisons(tables, runs, final[final.metric == metric], measure)):
             found[metric] = those

@@ -15,7 +15,7 @@ from benchmark.errors import UserError
 from benchmark.records.rows import RecordFile, Row
 from benchmark.records.run_folder import RunFolder
 from benchmark.records.study_folder import read_study
-from metrics.catalogue import MEASURES, SECOND
+from metrics.catalogue import MEASURES, NOT_SCORES, SECOND
 
 COLUMNS = (
     "study",
@@ -56,8 +56,6 @@ COPIES = ("done", *LOST, "running", "missing")
 """Of a run that several studies hold, the copy counts whose status comes first here."""
 NOT_FINITE = "the value is "
 """How the reason begins for a value that was measured, and is infinite or not a number."""
-FAMILIES = ("loss/", "critic_curve/", "sample_diversity/noise ", "critic_gap", "critic_in_training_gap")
-"""Rows that are no scores; how their names begin."""
 
 
 @dataclass(frozen=True)
@@ -241,4 +239,4 @@ def _parts(protocol: str) -> dict[str, Any]:
 def unknown_metrics(tables: Tables) -> dict[str, int]:
     """Metrics in the records that this version cannot read, and in how many rows they stand."""
     counts = tables.records.metric.value_counts(sort=False)
-    return {str(name): int(n) for name, n in counts.items() if name not in MEASURES and not str(name).startswith(FAMILIES)}
+    return {str(name): int(n) for name, n in counts.items() if name not in MEASURES and not str(name).startswith(NOT_SCORES)}

@@ -8,10 +8,11 @@ from benchmark.model.registry import in_order, title
 from benchmark.report.drawing import galleries
 from benchmark.report.drawing.galleries import Gallery, Shown
 from benchmark.report.drawing.style import REFERENCES
-from benchmark.report.numbers.comparison import OF_AUTOENCODERS, Comparison
+from benchmark.report.numbers.comparison import Comparison
 from benchmark.report.numbers.tables import Tables
 from benchmark.report.page.content import Plot, Section
 from benchmark.report.page.figure_folder import FigureFolder
+from metrics.catalogue import MEASURES
 
 ABLATION = ("alphagan", "alphagan_kl")
 PAPER_SAMPLES = {"colormnist": "Figure 3", "colormnist-mini": "Figure 3", "celeba": "Figures 4 and 7", "cifar10": "Figure 6"}
@@ -76,7 +77,7 @@ def _bests(here: Mapping[str, Sequence[Comparison]], keep: _Keeper) -> list[Plot
     for metric, (some, *_) in here.items():
         best = some.ranked(some.counted)[:2]
         is_alone = best.cost.nunique() == len(best)  # of equals none is the best
-        if len(best) and is_alone and not metric.startswith(OF_AUTOENCODERS):
+        if len(best) and is_alone and MEASURES[metric].kind == "samples":
             found[some.measure.title] = best.iloc[0]
     runs, models = {run.run for run in found.values()}, in_order({run.model for run in found.values()})
     return keep(

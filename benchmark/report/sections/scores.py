@@ -20,13 +20,6 @@ from benchmark.report.page.content import Box, Chart, Line, Panel, Plot, Point, 
 from benchmark.report.page.figure_folder import FigureFolder
 from metrics.catalogue import MEASURES, Measure
 
-PAPER = {
-    "critic": "Figure 2 of the paper, with a critic that is trained after the run",
-    "critic_in_training": "Figure 2 of the paper",
-    "sample_diversity": "Figure 5 (a) of the paper",
-    "inception_score": "Figure 5 (b) of the paper",
-    "cifar10_inception_score": "Figure 5 (c) of the paper",
-}
 HOW_TO_READ = (
     "Boxes show quartiles of the runs that have a value; where some have none (“n = 3 of 4”) they rank worst in the table's "
     "quartiles, and the table is what counts. Dots are single runs, black circles the ten best, dashed lines the sanity rows."
@@ -78,7 +71,7 @@ def score_sections(
                     figures.box_plots(some, levels),
                     " ".join(_prefixed(one, some, sentence(mine, one.measure)) for one, mine in zip(some, rows, strict=True)),
                     f"{reading} {MEASURES[metric].direction.capitalize()}. {MEASURES[metric].caution}".strip(),
-                    PAPER.get(metric, ""),
+                    MEASURES[metric].figure,
                     Chart(
                         [_panel(one, levels.get(one.setting, {})) for one in some],
                         f"{some[0].measure.unit} ({some[0].measure.direction})",
