@@ -329,8 +329,9 @@ def _silence() -> None:
 def _stage_source(models: Iterable[str], stage: Path) -> None:
     """Copy our packages and the models' own modules to where Ray takes them from; nothing else travels."""
     ours = ("benchmark", "metrics", "baselines", "alphagan")
-    for name, root in source_roots([*ours, *models]).items():
-        if root.is_dir():
-            shutil.copytree(root, stage / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "results", "runs"))
+    ignored = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "results", "runs")
+    for root, name in source_roots([*ours, *models]).items():
+        if root.is_dir():  # a package without `__init__` may lie in several folders
+            shutil.copytree(root, stage / name, ignore=ignored, dirs_exist_ok=True)
         else:
-            shutil.copyfile(root, stage / root.name)
+            shutil.copyfile(root, stage / name)
