@@ -34,11 +34,12 @@ report: $(VENV)/.installed  ## Write the reports again from the records (STUDY R
 test: $(VENV)/.installed  ## Run the tests
 	$(BIN)/python -m pytest
 
-lint: $(VENV)/.installed  ## Check style and types
+lint: $(VENV)/.installed  ## Check style, types, imports, and the lock of the shared training code
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m benchmark.model.lock check
 
 check: lint test  ## What the continuous integration runs
 
