@@ -84,6 +84,7 @@ KINDS = {
     "of a package's __init__": "from mypkg.subpackage import f\n" + MODEL,
     "through a package's __init__": "import mypkg.subpackage.empty\nclass Model: pass",
     "without __init__": "from mypkg.plain.inner import f\n" + MODEL,
+    "without __init__, in a function": "class Model:\n    def f(self):\n        from .plain.inner import f\n        return f",
     "from the same folder": "from neighbour import f\n" + MODEL,
 }
 
@@ -267,6 +268,12 @@ def test_a_long_chain_of_imports_is_followed(place):
 def test_what_an_init_imports_for_what_it_does_counts(place, line):
     files = {**CONTENTS, "mypkg/__init__.py": f"from .layers import f\n{line}\n" + CONTENTS["mypkg/__init__.py"]}
     assert place(files, reached) == ["mypkg.layers", "mypkg.model", "mypkg.patches"]
+
+
+def test_the_order_of_modules_renames_no_run(place):
+    files = {"mypkg/__init__.py": "from . import extras, patches", "mypkg/model.py": "class Model: pass"}
+    files |= {"mypkg/extras.py": "a = 1", "mypkg/patches.py": "a = 2"}
+    assert place({name.replace("extras", "zeta"): text.replace("extras", "zeta") for name, text in files.items()}) == place(files)
 
 
 def test_an_init_that_does_something_counts_with_all_that_it_imports(place):
