@@ -7,8 +7,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from benchmark import losses, networks
-from benchmark.model.gan_module import GANModule, Phase
+from benchmark import GANModule, Phase, losses, networks
 
 
 class AlphaGAN(GANModule):

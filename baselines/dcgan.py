@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from benchmark import losses, networks
-from benchmark.model.gan_module import GANModule, Phase
+from benchmark import GANModule, Phase, losses, networks
 
 
 class DCGAN(GANModule):

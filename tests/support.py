@@ -12,7 +12,9 @@ import torch
 from torch import nn
 
 from benchmark.engines.local import ALLOCATOR
-from benchmark.model.gan_module import Chunk, GANModule, Phase
+from benchmark.model.gan_module import GANModule
+from benchmark.model.phase import Phase
+from benchmark.model.training import Training
 from benchmark.settings import Evaluation, Settings
 from benchmark.studies.run import Run
 
@@ -52,7 +54,7 @@ def make_run(path: str = "baselines.DCGAN", iterations: int = 4, **hyperparamete
 def iterate(module: GANModule, iterations: int = 1, pixels: torch.Tensor = PIXELS) -> list[torch.optim.Optimizer]:
     """Train without a trainer; returns the optimizers."""
     optimizers = module.configure_optimizers()
-    module._repeat(module._make_loop(Chunk(pixels, 8, 1), optimizers), iterations)
+    Training(module, optimizers, pixels, 8).advance(iterations)
     return optimizers
 
 

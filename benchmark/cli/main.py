@@ -192,7 +192,7 @@ def sample(run_folder: Path, number: int, seed: int, output: Path) -> None:
     from benchmark.evaluation.pictures import save_grid
     from benchmark.evaluation.samplers import draw
     from benchmark.randomness import stream
-    from benchmark.trial.trained import load
+    from benchmark.trial.load import load
 
     module = load(run_folder)
     with torch.no_grad():

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -20,10 +20,10 @@ from tqdm import tqdm
 from benchmark.data.datasets import open_dataset
 from benchmark.engines import mps
 from benchmark.engines.local import SIGNALS, redirect, start_process
-from benchmark.model.build import build
 from benchmark.model.gan_module import GANModule
 from benchmark.model.train import train
 from benchmark.studies.run import Run
+from benchmark.trial.load import build_model
 
 ENOUGH = 0.95
 """A number of runs that does this share of the best one's iterations is preferred where it is smaller."""
@@ -223,8 +223,7 @@ def _train(run: Run, device: str, environment: Mapping[str, str], seconds: float
     said: float | str
     try:
         pixels = open_dataset(run.dataset, run.fingerprint)["train"]
-        endless = replace(run, settings=replace(run.settings, iterations=ENDLESS))
-        train(build(run).to(device), pixels, endless, [_Pace(pipe, seconds)], torch.device(device))
+        train(build_model(run).to(device), pixels, ENDLESS, run.settings.batch_size, [_Pace(pipe, seconds)])
         said = "its training ended"
     except _Enough as enough:
         said = enough.rate

@@ -29,12 +29,12 @@ from benchmark.evaluation.measurements import (
     Subject,
 )
 from benchmark.evaluation.samplers import Sampler, TrainingGenerator, evaluation_copy, reconstruction_copy
-from benchmark.model.build import build
 from benchmark.model.gan_module import GANModule
 from benchmark.model.train import CHUNK, train
 from benchmark.studies.run import Run
 from benchmark.trial.attempt import scope_of
 from benchmark.trial.callbacks import CURVE_POINTS
+from benchmark.trial.load import build_model
 
 LONG_ENOUGH, LONG_ENOUGH_FOR_TRAINING = 0.2, 0.8
 """Seconds from which on a timing is believed; a shorter one is taken again, with more to do. Training is most of a run."""
@@ -137,7 +137,7 @@ class _Probe:
         return Cost(0, 0, self._critic_steps * step, sum(self._measuring(subject, step).values()) + inception)
 
     def _cost_of_model(self, inception: float) -> Cost:
-        module = build(self.run).to(self.device)
+        module = build_model(self.run).to(self.device)
         iteration = self._iteration(module)
         generator = TrainingGenerator(module)
         step = self._critic_step(lambda: generator.follow(module))
@@ -166,8 +166,7 @@ class _Probe:
         def seconds(n: int) -> float:
             module.iteration = 0
             watch = _Stopwatch(self.device, untimed)
-            until = replace(self.settings, iterations=untimed + n)
-            train(module, pixels, replace(self.run, settings=until), [watch], self.device)
+            train(module, pixels, untimed + n, self.settings.batch_size, [watch])
             return watch.seconds
 
         return _scaled(seconds, self.settings.iterations, LONG_ENOUGH_FOR_TRAINING) / self.settings.iterations

@@ -1,18 +1,16 @@
 import ast
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from benchmark.data.datasets import load_dataset
-from benchmark.model.build import build_from
-from benchmark.model.registry import dotted_path, import_model
+from benchmark.model.build import build
+from benchmark.model.registry import import_model
 from benchmark.model.train import train
 from benchmark.perf import floor
 from benchmark.perf.floor import FLOORS
-from tests.support import make_run
 
 ITERATIONS = 3
 
@@ -26,12 +24,9 @@ def pixels_of(size):
 
 def trained(model, size, width, seed, pixels, batch_size):
     """Ours after some iterations, by the way that every run takes."""
-    run = make_run(dotted_path(model), ITERATIONS, latent_dim=128, width=width)
-    settings = replace(run.settings, batch_size=batch_size)
-    run = replace(run, image_shape=(3, size, size), seed=seed, settings=settings)
-    module = build_from(import_model(run.path), run)
+    module = build(import_model(model), (3, size, size), {"width": width}, seed)
     initial = {name: value.clone() for name, value in module.state_dict().items()}
-    train(module, pixels, run, [], torch.device("cpu"))
+    train(module, pixels, ITERATIONS, batch_size)
     return initial, module.state_dict()
 
 
