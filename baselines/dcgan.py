@@ -1,4 +1,4 @@
-"""DCGAN."""
+"""Define DCGAN."""
 
 from __future__ import annotations
 

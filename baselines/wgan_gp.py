@@ -1,4 +1,4 @@
-"""WGAN-GP."""
+"""Define WGAN-GP."""
 
 from __future__ import annotations
 

@@ -133,9 +133,9 @@ def _serve(device: torch.device, threads: int, pipe: Connection) -> None:
 
     def between(seconds: float) -> int:
         pipe.send(seconds)
-        while (asked := pipe.recv()) == "memory":
+        while (order := pipe.recv()) == "memory":
             pipe.send(_memory())
-        return int(asked)
+        return int(order)
 
     with suppress(EOFError):
         while True:

@@ -196,9 +196,9 @@ def main(write: bool) -> None:
         for size in SIZES:
             for width in WIDTHS:
                 # Proportional to the batch, which is held small; 2, because batch norm needs more than one number of a kind.
-                ours = counts[model, size, width] = count_ours(model, size, width, batch=2) * BATCH // 2
+                counted = counts[model, size, width] = count_ours(model, size, width, batch=2) * BATCH // 2
                 least = minimum(model, size, width, BATCH)
-                click.echo(f"{model:<10}{size:>5}{width:>7g}{ours / 1e6:>12,.1f}{least / 1e6:>12,.1f}{ours / least:>8.3f}")
+                click.echo(f"{model:<10}{size:>5}{width:>7g}{counted / 1e6:>12,.1f}{least / 1e6:>12,.1f}{counted / least:>8.3f}")
     if write:
         with COMMITTED.open("w", newline="") as file:
             rows = csv.writer(file, lineterminator="\n")

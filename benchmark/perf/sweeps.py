@@ -100,11 +100,11 @@ def _starting(results: Path, repeats: int) -> Iterator[Row | str]:
     """Time very short runs: wall time by the number of workers, less the time that they say they took."""
     dataset = load_dataset("colormnist-mini")
     study = resolve(dataset, models=["dcgan"], study="short", budget=1, seeds=SHORT_RUNS, iterations=1, width=0.01)
-    how = replace(
+    evaluation = replace(
         study.settings.evaluation, batch_norm_draws=2, critic_width=0.01, critic_steps=1, critic_images=2, mode_samples=2
     )
-    how = replace(how, mode_samples=2, diversity_groups=1, inception_samples=0, cifar10_samples=0)
-    study = study.measured_by(how)
+    evaluation = replace(evaluation, diversity_groups=1, inception_samples=0, cifar10_samples=0)
+    study = study.measured_by(evaluation)
     warm_up = replace(study, name="warm-up", runs=study.runs[:1])
     _run(warm_up, results / "warm-up")  # the server imports everything once
     beside, took = list[float](), list[float]()

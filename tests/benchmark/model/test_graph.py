@@ -18,7 +18,7 @@ from benchmark.model import train as train_module
 from benchmark.model.build import build
 from benchmark.model.fingerprint import code_fingerprint
 from benchmark.model.gan_module import GANModule
-from benchmark.model.graph import EAGER_FIRST, Repeated, Work, look, relative_difference
+from benchmark.model.graph import EAGER_FIRST, Repeated, Work, contents, relative_difference
 from benchmark.model.recorded_graph import RecordedGraph
 from benchmark.model.registry import import_model
 from benchmark.model.train import CheckpointKeeper, Watcher, train
@@ -242,18 +242,18 @@ def test_a_graph_that_breaks_or_gives_something_else_leaves_what_eager_execution
 
 
 def test_begin_comes_before_every_time_and_the_first_times_are_eager():
-    value, said = torch.zeros(()), []
-    work = Work(lambda: said.append("begin"), lambda: said.append("work") or value.add_(1), [value], [], dict)
+    value, calls = torch.zeros(()), []
+    work = Work(lambda: calls.append("begin"), lambda: calls.append("work") or value.add_(1), [value], [], dict)
     loop = Repeated(work, RecordedGraph)
     for _ in range(EAGER_FIRST):
         loop()
-    assert said == ["begin", "work"] * EAGER_FIRST
+    assert calls == ["begin", "work"] * EAGER_FIRST
     assert loop.graph is None
     loop()  # eagerly, recording, and from the graph: once in effect
     assert value == EAGER_FIRST + 1
-    said.clear()
+    calls.clear()
     loop()
-    assert said == ["begin"]
+    assert calls == ["begin"]
     assert value == EAGER_FIRST + 2
 
 
@@ -305,9 +305,9 @@ def test_the_command_says_at_its_end_how_many_runs_had_no_graph_and_why():
 
 def test_it_is_seen_what_lists_hold_and_where_tensors_lie():
     tensor, spread = torch.zeros(2), torch.zeros(1).expand(3)
-    seen = look({"a": {"b": [1, tensor], "c": "x"}, "d": object(), "e": spread})
-    assert seen.facts["a"] == 2
-    assert seen.facts["a['b'][0]"] == 1
-    assert seen.facts["a['b'][1]"] == (tensor.data_ptr(), (2,))
-    assert seen.tensors == [tensor]  # the other one is one number in three places
-    assert "d" not in seen.facts
+    collected = contents({"a": {"b": [1, tensor], "c": "x"}, "d": object(), "e": spread})
+    assert collected.facts["a"] == 2
+    assert collected.facts["a['b'][0]"] == 1
+    assert collected.facts["a['b'][1]"] == (tensor.data_ptr(), (2,))
+    assert collected.tensors == [tensor]  # the other one is one number in three places
+    assert "d" not in collected.facts

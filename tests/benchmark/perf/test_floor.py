@@ -39,17 +39,17 @@ def state(networks):
 @pytest.mark.parametrize("model", FLOORS)
 def test_the_floor_and_our_model_train_the_same_weights_bit_for_bit(model, size, width, batch_size):
     pixels = pixels_of(size)
-    initial, ours = trained(model, size, width, 3, pixels, batch_size)
-    theirs = FLOORS[model](size, width, 3, pixels, batch_size)
-    assert state(theirs.networks).keys() == ours.keys()
-    differ = [name for name, value in state(theirs.networks).items() if not torch.equal(value, initial[name])]
+    initial, weights = trained(model, size, width, 3, pixels, batch_size)
+    floor = FLOORS[model](size, width, 3, pixels, batch_size)
+    assert state(floor.networks).keys() == weights.keys()
+    differ = [name for name, value in state(floor.networks).items() if not torch.equal(value, initial[name])]
     assert not differ, "before the first iteration"
     for _ in range(ITERATIONS):
-        theirs.iterate()
-    differ = [name for name, value in state(theirs.networks).items() if not torch.equal(value, ours[name])]
+        floor.iterate()
+    differ = [name for name, value in state(floor.networks).items() if not torch.equal(value, weights[name])]
     assert not differ
-    moved = {name.split(".")[0] for name, value in ours.items() if not torch.equal(value, initial[name])}
-    assert moved == set(theirs.networks)
+    moved = {name.split(".")[0] for name, value in weights.items() if not torch.equal(value, initial[name])}
+    assert moved == set(floor.networks)
 
 
 @pytest.mark.parametrize("model", FLOORS)

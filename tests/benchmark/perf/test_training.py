@@ -129,7 +129,7 @@ def test_the_limit_of_a_device_is_measured(monkeypatch):
     measure = training.peak_rate.__wrapped__
     monkeypatch.setattr(training, "peak_rate", lambda device: measure(device, side=64))
     row = training.limit_row("dcgan", 28, Conditions(1, 0.25, CPU), [100.0, 200.0])
-    assert row.values[0] == 2 * row.ours[1] > 0
+    assert row.values[0] == 2 * row.values[1] > 0
 
 
 def test_a_process_says_when_its_training_ended_by_itself():
