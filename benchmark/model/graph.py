@@ -56,7 +56,7 @@ class CudaGraph:
 
     @contextmanager
     def forbids_waiting(self) -> Iterator[None]:
-        """Let CUDA raise where the host would wait, before a capture: in some versions of torch, a broken one breaks all streams."""
+        """Let CUDA raise where the host would wait, before a capture: one that fails may break all random streams."""
         before = torch.cuda.get_sync_debug_mode()
         torch.cuda.set_sync_debug_mode("error")
         try:

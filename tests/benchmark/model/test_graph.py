@@ -1,5 +1,7 @@
 """Training from a graph, with one that is recorded on the CPU as a CUDA graph is on a GPU."""
 
+import gc
+import weakref
 from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -89,6 +91,23 @@ def test_a_training_that_is_resumed_captures_anew_and_gives_the_same(tmp_path):
 def test_a_second_training_of_the_same_module_does_not_replay_the_first_ones_graph():
     eager, captured = (trained(trained(small(), 10, graph), 20, graph) for graph in (None, RecordedGraph))
     assert_same(eager, captured)
+
+
+def test_the_memory_of_a_graph_is_free_when_its_training_ends():
+    """At once, not when Python looks for cycles: the evaluation that follows needs the GPU's memory."""
+    graphs = []
+
+    def new_graph() -> RecordedGraph:
+        graph = RecordedGraph()
+        graphs.append(weakref.ref(graph))
+        return graph
+
+    gc.disable()
+    try:
+        assert trained(small(), 20, new_graph).execution == "captured"
+        assert [graph() for graph in graphs] == [None]
+    finally:
+        gc.enable()
 
 
 class Anneals(Small):
