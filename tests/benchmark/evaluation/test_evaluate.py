@@ -345,6 +345,9 @@ class Mirror:
     def prior(self, n, generator):
         return torch.randn(n, 8, generator=generator)
 
+    def restart_draws(self):
+        """It has none of its own."""
+
 
 def measured(mirror):
     dataset = load_dataset("colormnist-mini")

@@ -2,6 +2,7 @@ import copy
 import math
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from torch import nn
 
@@ -228,6 +229,36 @@ def test_a_checkpoint_loads_lightnings_way_with_weights_only(tmp_path):
     again = Tiny.load_from_checkpoint(tmp_path / "c.ckpt", weights_only=True)
     assert same_weights(module, again)
     assert (again.iteration, again.seed) == (2, 0)
+
+
+class Copies(pl.Callback):
+    """Copies the module after each chunk."""
+
+    def __init__(self):
+        self.modules = []
+
+    def on_train_batch_end(self, trainer, pl_module, *_):
+        self.modules.append(copy.deepcopy(pl_module))
+
+
+def test_the_length_of_a_chunk_changes_no_weights():
+    whole, parts, copies = seeded(), seeded(), Copies()
+    train(whole, PIXELS, 7, 8)
+    train(parts, PIXELS, 7, 8, [copies], chunk=3)
+    assert [module.iteration for module in copies.modules] == [3, 6, 7]
+    assert same_weights(whole, parts)
+
+
+def test_a_copy_made_while_training_is_a_model_of_its_own():
+    module, copies = seeded(), Copies()
+    train(module, PIXELS, 2, 8, [copies])
+    (twin,) = copies.modules
+    assert same_weights(module, twin)
+    assert twin.take_mean_terms() == {}
+    assert twin.randomness is not module.randomness
+    iterate(twin)
+    assert not same_weights(module, twin)
+    assert (module.iteration, twin.iteration) == (2, 3)
 
 
 def test_the_prior_is_standard_normal_and_follows_its_generator():
