@@ -3,8 +3,6 @@
 import gc
 import weakref
 from collections import Counter
-from dataclasses import asdict, replace
-from pathlib import Path
 
 import pytest
 import pytorch_lightning as pl
@@ -15,10 +13,8 @@ from benchmark.data.datasets import load_dataset
 from benchmark.evaluation import critics
 from benchmark.evaluation.critics import CompanionCritic
 from benchmark.evaluation.samplers import reference_sampler
-from benchmark.files import write_json
 from benchmark.model import train as train_module
 from benchmark.model.build import build
-from benchmark.model.fingerprint import code_fingerprint
 from benchmark.model.gan_module import GANModule
 from benchmark.model.graph import EAGER_FIRST, Repeated, Work, contents, relative_difference
 from benchmark.model.recorded_graph import RecordedGraph
@@ -27,9 +23,8 @@ from benchmark.model.train import CheckpointKeeper, Watcher, train
 from benchmark.records.rows import RecordFile
 from benchmark.records.run_folder import RunFolder
 from benchmark.runner.runner import Outcome
-from benchmark.studies.run import Run
 from benchmark.trial.trial import run_trial
-from tests.support import PIXELS, SETTINGS, SHAPE, Small, make_run
+from tests.support import PIXELS, SETTINGS, SHAPE, Small, make_run, prepare
 
 MODELS = ["alphagan.AlphaGAN", "alphagan.EmpiricalKLAlphaGAN", "baselines.DCGAN", "baselines.WGANGP", "baselines.AGE"]
 CPU = torch.device("cpu")
@@ -283,19 +278,12 @@ def test_the_relative_difference_is_that_of_norms():
     assert relative_difference([torch.tensor([float("nan")])], [torch.tensor([1.0])]) == float("inf")
 
 
-def prepared(folder: Path, run: Run) -> Path:
-    run = replace(run, fingerprint=load_dataset(run.dataset).fingerprint, code=code_fingerprint(import_model(run.path)))
-    folder.mkdir()
-    write_json(folder / "run.json", asdict(run))
-    return folder
-
-
 def test_a_whole_run_from_graphs_has_the_same_records_its_critics_included(tmp_path, monkeypatch):
     rows = {}
     for name, graph in (("eager", None), ("captured", RecordedGraph)):
         for module in (critics, train_module):
             monkeypatch.setattr(module, "graphs_of", lambda _device, graph=graph: graph)
-        folder = prepared(tmp_path / name, make_run("alphagan.AlphaGAN", iterations=20))
+        folder = prepare(tmp_path / name, make_run("alphagan.AlphaGAN", iterations=20))
         assert run_trial(folder, "cpu", Watcher()) == "done"
         assert RunFolder(folder).status()["execution"] == name
         rows[name] = [row.as_json() for row in RecordFile(folder / "records.jsonl").read()]

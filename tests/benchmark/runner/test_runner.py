@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
 
-from benchmark import load
 from benchmark.engines.local import LocalEngine, cores
 from benchmark.errors import UserError
 from benchmark.model.train import Watcher
@@ -241,23 +239,3 @@ def test_code_that_changed_since_is_not_trained_under_the_old_name(tmp_path):
     assert do(study, tmp_path).counts["failed"] == 1
     status = json.loads((tmp_path / "tiny" / "runs" / study.runs[-1].id / "status.json").read_text())
     assert "is not what run" in status["reason"]
-
-
-def test_a_trained_model_comes_back_as_it_was_evaluated(finished):
-    study, results = finished
-    run = next(run for run in study.runs if run.model == "age")
-    module = load(results / "tiny" / "runs" / run.id)
-    assert module.iteration == ITERATIONS
-    assert not module.training
-    images = module.sample(5, torch.Generator().manual_seed(0))
-    assert images.shape == (5, 3, 28, 28)
-    assert torch.equal(images, load(results / "tiny" / "runs" / run.id).sample(5, torch.Generator().manual_seed(0)))
-    assert module.reconstruct(images).shape == images.shape
-
-
-@pytest.mark.parametrize("what", ["a sanity row", "nothing"])
-def test_a_folder_without_a_model_is_named(finished, tmp_path, what):
-    study, results = finished
-    folder = results / "tiny" / "runs" / study.runs[0].id if what == "a sanity row" else tmp_path
-    with pytest.raises(UserError, match="sanity row 'real'" if what == "a sanity row" else "there is no"):
-        load(folder)
