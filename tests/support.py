@@ -18,7 +18,6 @@ from benchmark.model.fingerprint import code_fingerprint
 from benchmark.model.gan_module import GANModule
 from benchmark.model.phase import Phase
 from benchmark.model.registry import import_model
-from benchmark.model.training import Training
 from benchmark.settings import Evaluation, Settings
 from benchmark.studies.run import Run
 
@@ -66,7 +65,7 @@ def prepare(folder: Path, run: Run) -> Path:
 def iterate(module: GANModule, iterations: int = 1, pixels: torch.Tensor = PIXELS) -> list[torch.optim.Optimizer]:
     """Train without a trainer; returns the optimizers."""
     optimizers = module.configure_optimizers()
-    Training(module, optimizers, pixels, 8).advance(iterations)
+    module.begin_training(optimizers, pixels, 8).advance(iterations)
     return optimizers
 
 

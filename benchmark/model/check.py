@@ -150,7 +150,7 @@ def _check_phases(subject: _Subject) -> None:
 
 def _check_updates(subject: _Subject) -> None:
     module = subject.build()
-    training = Training(module, module.configure_optimizers(), subject.pixels, BATCH)
+    training = module.begin_training(module.configure_optimizers(), subject.pixels, BATCH)
     training.begin_iteration()
     for number, phase in enumerate(training.schedule.updates):
         before = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}

@@ -5,7 +5,7 @@ What the base class does with the phases (minibatches, random draws, gradients, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -13,7 +13,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from benchmark.model.graph import CannotCapture
+from benchmark.model.graph import CannotCapture, Graph
 from benchmark.model.phase import Phase, Schedule
 from benchmark.model.training import Chunk, Training, fit_checkpoint
 from benchmark.randomness import stream
@@ -122,6 +122,17 @@ class GANModule(pl.LightningModule):
             self._schedule = Schedule.of(self.phases())
         return self._schedule
 
+    def begin_training(
+        self,
+        optimizers: Sequence[torch.optim.Optimizer],
+        pixels: Tensor,
+        batch_size: int,
+        new_graph: Callable[[], Graph] | None = None,
+    ) -> Training:
+        """Make the `Training` that is the module's from now on; for its arguments see there."""
+        self._ongoing = Training(self, optimizers, pixels, batch_size, new_graph)
+        return self._ongoing
+
     def take_mean_terms(self) -> dict[str, float]:
         """Compute the mean of every loss term since the last call: see `Training.take_mean_terms`; empty outside of training."""
         return self._ongoing.take_mean_terms() if self._ongoing else {}
@@ -138,11 +149,12 @@ class GANModule(pl.LightningModule):
 
     def training_step(self, chunk: Chunk) -> None:
         """Train for a chunk of iterations."""
-        if self._ongoing is None:
+        training = self._ongoing
+        if training is None:
             optimizers = self.optimizers(use_pl_optimizer=False)
             listed = optimizers if isinstance(optimizers, list) else [optimizers]
-            self._ongoing = Training(self, listed, chunk.pixels, chunk.batch_size, chunk.new_graph)
-        self._ongoing.advance(chunk.iterations)
+            training = self.begin_training(listed, chunk.pixels, chunk.batch_size, chunk.new_graph)
+        training.advance(chunk.iterations)
 
     def on_train_end(self) -> None:
         """Note how iterations were executed, and free what only training needs."""

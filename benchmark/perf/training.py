@@ -15,7 +15,7 @@ from benchmark.model.gan_module import GANModule
 from benchmark.model.phase import Phase
 from benchmark.model.registry import DEFAULT_MODELS
 from benchmark.model.train import CHUNK, Stopped, train
-from benchmark.model.training import Chunk, Training
+from benchmark.model.training import Chunk
 from benchmark.perf import multiply_adds, plain_lightning
 from benchmark.perf.bursts import Bursts, TrainingProcess
 from benchmark.perf.floor import FLOORS
@@ -213,7 +213,7 @@ def iteration_everywhere(module: GANModule, pixels: Tensor) -> Callable[[], None
         phase: torch.optim.Adam(schedule.parameters[phase], lr=phase.learning_rate, betas=(0.5, 0.9), fused=True)
         for phase in schedule.phases
     }
-    training = Training(module, list(optimizers.values()), pixels.to(module.device), BATCH)
+    training = module.begin_training(list(optimizers.values()), pixels.to(module.device), BATCH)
 
     def iterate() -> None:
         for phase in schedule.updates:

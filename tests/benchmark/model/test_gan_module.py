@@ -9,7 +9,6 @@ from torch import nn
 from alphagan import AlphaGAN
 from benchmark.model.phase import Phase
 from benchmark.model.train import CheckpointKeeper, Watcher, train
-from benchmark.model.training import Training
 from tests.support import PIXELS, SHAPE, Tiny, iterate
 
 
@@ -70,7 +69,7 @@ def test_only_the_phases_parameters_move_and_the_others_get_no_gradient():
         return original(images)
 
     module.schedule().phases[0].loss = spy
-    training = Training(module, optimizers, PIXELS, 8)
+    training = module.begin_training(optimizers, PIXELS, 8)
     training.begin_iteration()
     training.update(0)
     moved = {name.split(".")[0] for name, value in module.state_dict().items() if not torch.equal(value, before[name])}
@@ -136,7 +135,7 @@ def test_a_phases_own_optimizer_is_used():
 def test_draws_depend_on_seed_iteration_and_update_alone_dropout_included():
     first, second = seeded(), seeded()
     iterate(first, 3)
-    training = Training(second, second.configure_optimizers(), PIXELS, 8)
+    training = second.begin_training(second.configure_optimizers(), PIXELS, 8)
     for _ in range(3):
         torch.rand(17)  # draws from torch's global stream, and the module's own outside of training
         second.sample(2)
@@ -168,14 +167,15 @@ def test_terms_are_logged_as_they_are_and_a_nan_among_them_is_not_lost():
             return {"real": 0 * self.judge(images).mean() + value}
 
     module = seeded(NotFinite)
-    training = Training(module, module.configure_optimizers(), PIXELS, 8)
+    assert module.take_mean_terms() == {}
+    training = module.begin_training(module.configure_optimizers(), PIXELS, 8)
     training.advance(3)
-    terms = training.take_mean_terms()
+    terms = module.take_mean_terms()
     assert set(terms) == {"generator/adversarial", "judge/real"}
     assert terms["judge/real"] == (0 + 1 + 2) / 3
-    assert training.take_mean_terms() == {}
+    assert module.take_mean_terms() == {}
     training.advance(2)
-    assert math.isnan(training.take_mean_terms()["judge/real"])
+    assert math.isnan(module.take_mean_terms()["judge/real"])
 
 
 def test_a_loss_without_names_is_explained():
