@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.engines import mps, open_engine, packing
+from benchmark.engines import mps, packing
 from benchmark.engines.local import ALLOCATOR, LocalEngine
-from benchmark.engines.options import Working
+from benchmark.engines.open import open_engine
 from benchmark.engines.packing import Failed, Packing, probe_by_doubling, probe_gpu, runs_that_pay, train_together
 from benchmark.runner.runner import Options, run_study, untrained
+from benchmark.settings import Working
 from tests.studies import tiny_study
 
 ROOT = Path(__file__).parents[3]

@@ -222,7 +222,7 @@ class Odd(DCGAN):
 
 
 def test_values_are_as_json_holds_them(dataset):
-    study = resolve(dataset, models=["tests.benchmark.test_study.Odd"], budget=9)
+    study = resolve(dataset, models=["tests.benchmark.studies.test_study.Odd"], budget=9)
     runs = [run.hyperparameters for run in study.runs if not run.is_reference]
     assert len(runs) == 4
     assert {cell["latent_dim"] for cell in runs} == {10, 50}
@@ -247,7 +247,7 @@ def test_names(dataset):
         (["nopackage.Mine"], "no module 'nopackage'"),
         (["baselines.DCGN"], "did you mean 'DCGAN'"),
         (["benchmark.records.rows.Row"], "no subclass"),
-        (["tests.benchmark.test_contract.NoSweepKey"], "did you mean 'learning_rate'"),
+        (["tests.benchmark.model.test_check.NoSweepKey"], "did you mean 'learning_rate'"),
         ([], "no model"),
     ],
 )
