@@ -1,4 +1,4 @@
-"""The command line. Heavy imports stay inside the commands, so that `--help` answers at once."""
+"""Define the commands. Heavy imports stay inside of them, so that `--help` answers at once."""
 
 from __future__ import annotations
 
@@ -166,8 +166,8 @@ def report(studies: tuple[str, ...], output: Path | None, results: Path) -> None
     folders = study_folders(results, studies)
     if not studies and output is not None:
         raise UserError("--output is for the page of studies that are named")
-    for those in [folders] if studies else [[folder] for folder in folders]:
-        _report(those, output or report_folder(results, those))
+    for studies_of_page in [folders] if studies else [[folder] for folder in folders]:
+        _report(studies_of_page, output or report_folder(results, studies_of_page))
 
 
 @cli.command()
@@ -209,7 +209,7 @@ def sample(run_folder: Path, number: int, seed: int, output: Path) -> None:
 @cli.command()
 @click.argument("model")
 def check(model: str) -> None:
-    """Hold MODEL (a dotted path such as mypackage.MyGAN) against the contract of GANModule."""
+    """Check MODEL (a dotted path such as mypackage.MyGAN) against the contract of GANModule."""
     from benchmark.model.check import check_gan_module
     from benchmark.model.registry import import_model
 
@@ -242,19 +242,19 @@ def datasets(data_dir: Path, preview: bool) -> None:
     damaged = 0
     for name, recipe in RECIPES.items():
         click.echo(f"{name}: {recipe.summary}")
-        found = recipe.find(data_dir)
-        if found is None:
+        files = recipe.find(data_dir)
+        if files is None:
             click.echo(f"  not in {data_dir}: {recipe.how_to_get}")
             continue
         try:
-            data = prepare(recipe, found)
+            data = prepare(recipe, files)
         except UserError as problem:
             damaged += 1
             click.echo(f"  {problem}")
             continue
         sizes = ", ".join(f"{len(images)} {split}" for split, images in data.splits.items())
         metrics = "critic, diversity, modes" if data.n_modes else "critic, diversity, Inception metrics"
-        click.echo(f"  found in {found.where}; fingerprint {data.fingerprint[:12]}")
+        click.echo(f"  found in {files.where}; fingerprint {data.fingerprint[:12]}")
         click.echo(f"  images of {data.image_shape}: {sizes}")
         click.echo(
             f"  the paper's study: {data.paper_iterations} iterations, latent sizes {data.latent_dims}; metrics: {metrics}"

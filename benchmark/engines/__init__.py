@@ -1,1 +1,1 @@
-"""Where runs are done: in processes of this machine, or on a Ray cluster."""
+"""Do runs somewhere: in processes of this machine, or on a Ray cluster."""

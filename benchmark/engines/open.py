@@ -23,7 +23,7 @@ def open_engine(
     untrained: Iterable[Run] = (),
     say: Callable[[str], object] = str,
 ) -> Engine:
-    """The engine that a user asked for.
+    """Open the engine that a user asked for.
 
     Args:
         working: what they asked for.

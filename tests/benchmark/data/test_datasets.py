@@ -31,14 +31,14 @@ def digits():
 
 def test_splits_are_disjoint_stratified_and_together_all_of_mlxtends_digits(digits):
     sets = {split: {digit.tobytes() for digit in pixels} for split, (pixels, _) in digits.items()}
-    assert [len(some) for some in sets.values()] == [3000, 1000, 1000]
+    assert [len(contents) for contents in sets.values()] == [3000, 1000, 1000]
     assert len(sets["train"] | sets["validation"] | sets["test"]) == 5000
     for split, each in (("train", 300), ("validation", 100), ("test", 100)):
         assert (np.bincount(digits[split][1]) == each).all()
     flat, labels = mnist_data()
     truth = {digit.astype(np.uint8).tobytes(): label for digit, label in zip(flat, labels, strict=True)}
-    for pixels, ours in digits.values():
-        assert all(truth[digit.tobytes()] == label for digit, label in zip(pixels, ours, strict=True))
+    for pixels, labels in digits.values():
+        assert all(truth[digit.tobytes()] == label for digit, label in zip(pixels, labels, strict=True))
 
 
 def test_every_channel_of_every_image_is_a_digit_of_its_own_split(digits):
