@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, fields, replace
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,8 @@ from benchmark.settings import (
     Working,
     preset,
 )
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_every_field_that_a_preset_or_a_user_can_set_is_a_row():
@@ -82,3 +85,32 @@ def test_values_that_are_not_given_and_those_of_other_tables_change_no_evaluatio
     assert evaluation.changed_by({"critic_steps": 3, "metrics": ("a.B",)}) == replace(
         evaluation, critic_steps=3, metrics=("a.B",)
     )
+
+
+PAPER_ITERATIONS = 987_654
+"""Stands for the number of the data set."""
+
+
+def documented_table() -> str:
+    """The table of docs/studies.md, made from the table of settings."""
+    columns = [preset(name, size, PAPER_ITERATIONS) for name, size in (("quick", 32), ("quick", 64), ("paper", 32))]
+    lines = ["| setting | what | quick, up to 32 pixels | quick, larger | paper |", "|---|---|---|---|---|"]
+    for name, row in {**STUDY, **EVALUATION}.items():
+        values = [getattr(settings if name in STUDY else settings.evaluation, name) for settings in columns]
+        lines.append(f"| `{name}` | {row.help} | {' | '.join(map(in_words, values))} |")
+    return "\n".join(lines)
+
+
+def in_words(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) and value != PAPER_ITERATIONS:
+        return f"{value:,}"
+    return {None: "all", (): "none", PAPER_ITERATIONS: "the data set's"}.get(value, str(value))
+
+
+def test_the_table_of_the_documentation_is_the_table_of_the_settings():
+    text = (ROOT / "docs" / "studies.md").read_text()
+    assert documented_table() in text, documented_table()
+    for name in WORK:
+        assert f"`{name}`" in text

@@ -1,5 +1,6 @@
 """A data set of the user's own, by the dotted path of its recipe."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,37 +10,12 @@ import pytest
 from benchmark.data.datasets import load_dataset, open_dataset
 from benchmark.errors import UserError
 
-RECIPE = '''
-import numpy as np
+ROOT = Path(__file__).parents[3]
 
-from benchmark.data.source import Found, Recipe, Split
-
-SIZES = {"train": 96, "validation": 32, "test": 32}
-BRIGHT = 255
-
-
-def blobs(n):
-    """White dots on black: (n, 3, 28, 28) uint8."""
-    centres = np.random.default_rng(n).integers(8, 20, (2, n, 1, 1))
-    rows, columns = np.mgrid[:28, :28]
-    dots = np.exp(-((rows - centres[0]) ** 2 + (columns - centres[1]) ** 2) / 18)
-    return np.repeat((BRIGHT * dots).astype(np.uint8)[:, None], 3, 1)
-
-
-def split(n):
-    images = blobs(n)
-    return Split(n, lambda start, stop: images[start:stop], (3, 28, 28))
-
-
-def find(data_dir):
-    listing = data_dir / "blobs.txt"
-    if not listing.exists():
-        return None
-    return Found(listing, listing.read_text(), lambda: {name: split(n) for name, n in SIZES.items()})
-
-
-BLOBS = Recipe("blobs", "white dots", (4,), 100, find, "write blobs.txt there")
-'''
+# The documentation's own example is the user's recipe, so that it cannot rot.
+RECIPE = next(
+    block for block in re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "data.md").read_text(), re.DOTALL) if "BLOBS" in block
+)
 
 
 @pytest.fixture
