@@ -11,7 +11,9 @@ from pathlib import Path
 import click
 import torch
 
-from benchmark.cli.main import data_dir_option, run_command
+from benchmark.cli.main import run_command
+from benchmark.cli.options import data_dir_option
+from benchmark.cli.variables import VariablesCommand
 from benchmark.engines.devices import resolve_device
 from benchmark.errors import UserError
 from benchmark.files import check_writable
@@ -54,7 +56,7 @@ ON_A_GPU: Mapping[str, Section] = {
 }
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.command(cls=VariablesCommand, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option("--only", type=click.Choice(list(ON_A_CPU)), help="Measure this section alone.")
 @click.option("--repeats", type=click.IntRange(1), default=10, show_default=True, help=f"Of all that is not slow; else {FEW}.")
 @click.option("--full", is_flag=True, help="Train networks of the paper's width, not of a quarter of it: 45 minutes.")
