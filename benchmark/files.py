@@ -41,7 +41,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         raise
 
 
-def remove_litter(folder: Path) -> None:
+def remove_unfinished(folder: Path) -> None:
     """Remove what killed writers left unfinished in a folder that is held against other processes."""
     for part in folder.glob("*.part"):
         part.unlink(missing_ok=True)

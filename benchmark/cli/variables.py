@@ -53,9 +53,9 @@ class VariablesGroup(click.Group):
 
 
 def _variables(command: click.Command) -> Iterator[tuple[str, click.Option | click.Argument]]:
-    """The variables of a command: its options in capitals, and STUDY for the studies that it takes as words."""
+    """The variables of a command: its options and arguments in capitals; several studies are one STUDY, with spaces between."""
     for parameter in command.params:
         if isinstance(parameter, click.Argument):
-            yield "STUDY", parameter
+            yield "STUDY" if parameter.name == "studies" else str(parameter.name).upper(), parameter
         elif isinstance(parameter, click.Option):
             yield parameter.opts[-1].lstrip("-").replace("-", "_").upper(), parameter

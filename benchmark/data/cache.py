@@ -82,8 +82,8 @@ def is_whole(folder: Path) -> bool:
 def _prepare(name: str, version: int, files: Found) -> str:
     splits = files.splits()
     _check(name, files, splits)
-    for litter in root().glob(f"{name}~*.part"):  # of preparations that were killed; we hold the lock, and no name holds a ~
-        shutil.rmtree(litter, ignore_errors=True)
+    for unfinished in root().glob(f"{name}~*.part"):  # of preparations that were killed; we hold the lock, and no name holds a ~
+        shutil.rmtree(unfinished, ignore_errors=True)
     part = Path(tempfile.mkdtemp(prefix=f"{name}~", suffix=".part", dir=root()))
     try:
         part.chmod(0o755)  # other users may share the cache

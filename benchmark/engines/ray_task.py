@@ -177,7 +177,7 @@ class Saves:
         self.files.mv(part, self.path)
 
     def fetch(self) -> None:
-        """Take what was saved, if it has come farther than what is here."""
+        """Take what was saved, if it has come further than what is here."""
         if not self.files.exists(self.path):
             return
         with zipfile.ZipFile(io.BytesIO(self.files.cat_file(self.path))) as archive, tempfile.TemporaryDirectory() as other:

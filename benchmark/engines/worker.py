@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from benchmark.engines.engine import DiskFull, Ended, Event, Job, Stopped, Taken
 from benchmark.errors import is_disk_full
-from benchmark.files import read_json, remove_litter, write_json
+from benchmark.files import read_json, remove_unfinished, write_json
 from benchmark.model.train import Watcher
 from benchmark.records.run_folder import FINISHED, RunFolder, environment
 from benchmark.trial.trial import run_trial
@@ -21,7 +21,7 @@ def work(job: Job, watcher: Watcher) -> Event:
                 return Taken(name)
             if folder.has_ended_since(job.seen):
                 return Ended(name)
-            remove_litter(job.folder)
+            remove_unfinished(job.folder)
             _describe(job, folder)
             return Stopped(name) if run_trial(job.folder, job.device, watcher, job.tensorboard) == "stopped" else Ended(name)
     except OSError as error:

@@ -228,7 +228,7 @@ def _scaled(seconds: Callable[[int], float], full: int, long_enough: float) -> f
 
 
 class _Stopwatch(pl.Callback):
-    """The time from the begin of a training, or the end of its first, untimed iterations, to the end of its last chunk."""
+    """The time from the start of a training, or the end of its first, untimed iterations, to the end of its last chunk."""
 
     def __init__(self, device: torch.device, untimed: int) -> None:
         self.device, self.untimed, self.begin, self.seconds = device, untimed, 0.0, 0.0

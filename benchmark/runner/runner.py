@@ -16,7 +16,7 @@ from benchmark.data.datasets import Dataset, open_dataset
 from benchmark.engines.engine import Engine, Job
 from benchmark.errors import UserError, is_disk_full
 from benchmark.evaluation.evaluate import lacking, measured_by
-from benchmark.files import read_json, remove_litter, write_json
+from benchmark.files import read_json, remove_unfinished, write_json
 from benchmark.records.rows import RecordFile
 from benchmark.records.run_folder import FINISHED, RunFolder, as_status, environment
 from benchmark.runner.live import LiveView
@@ -240,7 +240,7 @@ def _saving(folder: Path) -> Iterator[None]:
     try:
         (folder / "runs").mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder / ".lock"):
-            remove_litter(folder)
+            remove_unfinished(folder)
             yield
     except OSError as error:
         if is_disk_full(error):

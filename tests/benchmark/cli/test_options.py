@@ -15,6 +15,7 @@ from benchmark.cli.main import cli
 from benchmark.cli.options import option_of
 from benchmark.cli.variables import VariablesCommand
 from benchmark.errors import UserError
+from benchmark.perf.__main__ import main as perf
 from benchmark.settings import (
     EVALUATION,
     SETTINGS,
@@ -207,6 +208,23 @@ def test_switches_as_variables():
     for value, expected in (("1", True), ("yes", True), ("0", False), ("no", False), ("", None)):
         assert taken(["--variables", f"SECOND_EVALUATION={value}"])["second_evaluation"] is expected
         assert taken(["--variables", f"DRY_RUN={value}"])["dry_run"] is bool(expected)
+
+
+def test_arguments_as_variables(tmp_path):
+    for command, variable, expected in (
+        ("evaluate", "STUDY=mine", {"study": "mine"}),
+        ("check", "MODEL=mygan.MyGAN", {"model": "mygan.MyGAN"}),
+        ("report", "STUDY=one two", {"studies": ("one", "two")}),
+    ):
+        assert cli.commands[command].make_context(command, ["--variables", variable]).params.items() >= expected.items()
+
+
+def test_perf_takes_variables(tmp_path):
+    assert make(tmp_path, "perf", "PERF=full", "DEVICE=cuda", "DATA_DIR=/my data").returncode == 0
+    module, name, *words = called(tmp_path)
+    assert (module, name) == ("-m", "benchmark.perf")
+    given = perf.make_context("perf", words).params
+    assert (given["full"], given["device"], given["data_dir"]) == (True, "cuda", Path("/my data"))
 
 
 def test_every_command_takes_variables():
