@@ -34,7 +34,7 @@ def evaluate(subject: Subject, iteration: int, measurements: Iterable[Measuremen
     Raises:
         Diverged: if the samples are not finite.
     """
-    for measurement in measurements_of(subject.scope.how) if measurements is None else measurements:
+    for measurement in measurements_of(subject.scope.evaluation) if measurements is None else measurements:
         if measurement.taken(subject.scope):
             yield _rows(measurement, subject, iteration)
 
@@ -73,12 +73,14 @@ def lacking(rows: Iterable[Row], scope: Scope, iteration: int) -> list[Measureme
         today = protocol_id(measurement.protocol(scope))
         return any((metric, today) not in there for metric in measurement.metrics)
 
-    return [measurement for measurement in measurements_of(scope.how) if measurement.taken(scope) and is_lacking(measurement)]
+    return [
+        measurement for measurement in measurements_of(scope.evaluation) if measurement.taken(scope) and is_lacking(measurement)
+    ]
 
 
 def protocols_id(scope: Scope) -> str:
     """Hash today's protocols of all measurements that apply: the rows of a run that notes this hash need not be read."""
-    taken = [measurement for measurement in measurements_of(scope.how) if measurement.taken(scope)]
+    taken = [measurement for measurement in measurements_of(scope.evaluation) if measurement.taken(scope)]
     hashes = {
         measurement.again(metric): protocol_id(measurement.protocol(scope))
         for measurement in taken
@@ -90,7 +92,7 @@ def protocols_id(scope: Scope) -> str:
 def unavailable(scope: Scope) -> dict[str, str]:
     """List the metrics that cannot be measured of such a run, those of a measurement in one text, and why."""
     reasons = {}
-    for measurement in measurements_of(scope.how):
+    for measurement in measurements_of(scope.evaluation):
         if measurement.taken(scope) and (reason := measurement.unavailable(scope)):
             reasons[", ".join(measurement.metrics)] = reason
     return reasons
@@ -98,7 +100,7 @@ def unavailable(scope: Scope) -> dict[str, str]:
 
 def subject_of(module: GANModule, scope: Scope, device: torch.device) -> Subject:
     """Prepare a model to be measured: one copy with the batch-norm statistics of samples, one with those of reconstructions."""
-    draws = scope.how.batch_norm_draws
+    draws = scope.evaluation.batch_norm_draws
     autoencoder = reconstruction_copy(module, scope.dataset["train"][:draws]) if scope.autoencoding else None
     return Subject(scope, sampler_of(evaluation_copy(module, draws)), device, autoencoder)
 

@@ -51,7 +51,7 @@ NOISE_LEVELS = (0.05, 0.1, 0.2)
 
 @dataclass(frozen=True)
 class Scope:
-    """What is known of a run before anything of it is computed; decides which measurements apply, by which protocol."""
+    """Hold what is known of a run before anything of it is computed: it decides which measurements apply, by which protocol."""
 
     dataset: Dataset
     settings: Settings
@@ -62,13 +62,14 @@ class Scope:
     """The type of device that measures: random streams and rounding are its own."""
 
     @property
-    def how(self) -> Evaluation:
+    def evaluation(self) -> Evaluation:
+        """How it is measured."""
         return self.settings.evaluation
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A generator that is to be measured."""
+    """Hold a generator that is to be measured, and draw from it."""
 
     scope: Scope
     sampler: Sampler
@@ -98,7 +99,7 @@ class Measurement(ABC):
     metrics: ClassVar[tuple[str, ...]]
     """Names of the metrics. Further values, such as lines beside a metric, may have names of their own."""
     catalogue: ClassVar[tuple[MetricInfo, ...]] = ()
-    """How a user's own metrics are read; the built-in ones stand in `metrics.catalogue`. Their names are then `metrics`."""
+    """How a user's own metrics are read, whose names are then `metrics`; the built-in ones stand in `metrics.catalogue`."""
     version = 1
     """Raised whenever the same samples give other numbers."""
     before_training = True
@@ -117,7 +118,7 @@ class Measurement(ABC):
 
     def taken(self, scope: Scope) -> bool:
         """Tell whether it is asked for and means something for such a run."""
-        return (scope.how.second_evaluation or not self.second) and self.applies(scope)
+        return (scope.evaluation.second_evaluation or not self.second) and self.applies(scope)
 
     def again(self, purpose: str) -> str:
         """Name a random stream: another one in the second evaluation."""
@@ -142,7 +143,7 @@ class Measurement(ABC):
         if not self.catalogue:
             return {}
         path = f"{type(self).__module__}.{type(self).__qualname__}"
-        return {"measurement": path, "batch_norm_draws": scope.how.batch_norm_draws}
+        return {"measurement": path, "batch_norm_draws": scope.evaluation.batch_norm_draws}
 
     @abstractmethod
     def details(self, scope: Scope) -> dict[str, Any]:
@@ -157,7 +158,7 @@ class Measurement(ABC):
 
 
 class Modes(Measurement):
-    """ColorMNIST's modes, and the share of samples in which three digits are recognised at all."""
+    """Count ColorMNIST's modes, and the share of samples in which three digits are recognised at all."""
 
     metrics = MODE_METRICS
 
@@ -167,55 +168,57 @@ class Modes(Measurement):
     def details(self, scope: Scope) -> dict[str, Any]:
         return {
             "classifier": SHA256[:12],
-            "samples": scope.how.mode_samples,
+            "samples": scope.evaluation.mode_samples,
             "recognised_at": RECOGNISED_AT,
-            "batch_norm_draws": scope.how.batch_norm_draws,
+            "batch_norm_draws": scope.evaluation.batch_norm_draws,
         }
 
     def values(self, subject: Subject) -> Iterator[Value]:
         classifier = _digit_classifier(str(subject.device))
-        read = [read_digits(classifier, images) for images in subject.draw(subject.scope.how.mode_samples, self.again("modes"))]
+        read = [
+            read_digits(classifier, images) for images in subject.draw(subject.scope.evaluation.mode_samples, self.again("modes"))
+        ]
         modes = torch.cat([digits.modes for digits in read]).cpu()
         recognised = torch.cat([digits.recognised for digits in read]).cpu()
         yield from mode_values(modes, recognised)
 
 
 class PostHocCritic(Measurement):
-    """A fresh critic, trained on validation images against this generator alone, judged on test images."""
+    """Ask a fresh critic, trained on validation images against this generator alone, about test images."""
 
     metrics = ("critic", "critic_gap")
 
     def details(self, scope: Scope) -> dict[str, Any]:
-        return critics.protocol(scope.settings, scope.how.critic_steps, "post-hoc", scope.device, seed=int(self.second))
+        return critics.protocol(scope.settings, scope.evaluation.critic_steps, "post-hoc", scope.device, seed=int(self.second))
 
     def values(self, subject: Subject) -> Iterator[Value]:
         scope = subject.scope
         companion = critics.CompanionCritic(
-            scope.dataset, scope.settings, scope.how.critic_steps, "post-hoc", subject.device, seed=int(self.second)
+            scope.dataset, scope.settings, scope.evaluation.critic_steps, "post-hoc", subject.device, seed=int(self.second)
         )
-        companion.advance(subject.sampler, scope.how.critic_steps)
+        companion.advance(subject.sampler, scope.evaluation.critic_steps)
         yield from companion.values(subject.sampler, "critic")
 
 
 class Diversity(Measurement):
-    """1 - MS-SSIM of pairs. The real row is that of test images, with the paper's noise baseline beside it."""
+    """Measure diversity, 1 - MS-SSIM of pairs. The real row is that of test images, with the paper's noise baseline beside it."""
 
     metrics = ("sample_diversity",)
 
     def details(self, scope: Scope) -> dict[str, Any]:
         return {
-            "groups": scope.how.diversity_groups,
+            "groups": scope.evaluation.diversity_groups,
             "group": GROUP,
             "window": 11,
             "sigma": 1.5,
             "scales": 5,
             "reference_split": "test",
             "noise_levels": NOISE_LEVELS,
-            "batch_norm_draws": scope.how.batch_norm_draws,
+            "batch_norm_draws": scope.evaluation.batch_norm_draws,
         }
 
     def values(self, subject: Subject) -> Iterator[Value]:
-        n = subject.scope.how.diversity_groups * GROUP
+        n = subject.scope.evaluation.diversity_groups * GROUP
         if subject.scope.reference != "real":
             yield diversity_value(torch.cat(list(subject.draw(n, self.again("diversity")))))
             return
@@ -229,7 +232,7 @@ class Diversity(Measurement):
 
 
 class ImageNetInception(Measurement):
-    """Inception score, FID, KID, precision and recall, from one pass of the network over the samples."""
+    """Measure Inception score, FID, KID, precision and recall by one pass of the network over the samples."""
 
     metrics = INCEPTION_METRICS
     before_training = False
@@ -238,38 +241,40 @@ class ImageNetInception(Measurement):
         return not scope.dataset.n_modes  # stacked digits are nothing that the network has learned of
 
     def unavailable(self, scope: Scope) -> str:
-        if not scope.how.inception_samples:
+        if not scope.evaluation.inception_samples:
             return "it takes a second of a core for twelve images; ask for it with --inception-samples N"
-        return scope.how.inception.missing
+        return scope.evaluation.inception.missing
 
     def details(self, scope: Scope) -> dict[str, Any]:
-        how = scope.how
+        evaluation = scope.evaluation
         return {
             "network": "inception-2015-12-05",
-            "weights": how.inception.sha256[:12],
-            "features": how.inception_width,
-            "samples": how.inception_samples,
-            "splits": how.score_splits,
+            "weights": evaluation.inception.sha256[:12],
+            "features": evaluation.inception_width,
+            "samples": evaluation.inception_samples,
+            "splits": evaluation.score_splits,
             "reference": f"{_reference_size(scope)} test images",
             "resize": "bilinear to 299, as TensorFlow 1",
             "kid_subsets": KID_SUBSETS,
             "kid_seed": KID_SEED,
-            "kid_subset": kid_subset(how.inception_samples, _reference_size(scope)),
+            "kid_subset": kid_subset(evaluation.inception_samples, _reference_size(scope)),
             "neighbours": NEIGHBOURS,
             "manifold": MANIFOLD,
-            "batch_norm_draws": how.batch_norm_draws,
+            "batch_norm_draws": evaluation.batch_norm_draws,
             "torch-fidelity": version("torch-fidelity"),
         }
 
     def values(self, subject: Subject) -> Iterator[Value]:
-        how = subject.scope.how
-        network = _inception(how.inception.path, how.inception.sha256, how.inception_width, str(subject.device))
-        fake = network.over(subject.draw(how.inception_samples, self.again("inception")))
-        yield from inception_values(fake, _real_output(network, subject), how.score_splits)
+        evaluation = subject.scope.evaluation
+        network = _inception(
+            evaluation.inception.path, evaluation.inception.sha256, evaluation.inception_width, str(subject.device)
+        )
+        fake = network.over(subject.draw(evaluation.inception_samples, self.again("inception")))
+        yield from inception_values(fake, _real_output(network, subject), evaluation.score_splits)
 
 
 class Cifar10Score(Measurement):
-    """The Inception score by the CIFAR-10 classifier."""
+    """Measure the Inception score by the CIFAR-10 classifier."""
 
     metrics = ("cifar10_inception_score",)
     before_training = False
@@ -278,29 +283,33 @@ class Cifar10Score(Measurement):
         return scope.dataset.name == "cifar10"
 
     def unavailable(self, scope: Scope) -> str:
-        return scope.how.cifar10.missing if scope.how.cifar10_samples else "no samples are asked for: --cifar10-samples N"
+        return (
+            scope.evaluation.cifar10.missing
+            if scope.evaluation.cifar10_samples
+            else "no samples are asked for: --cifar10-samples N"
+        )
 
     def details(self, scope: Scope) -> dict[str, Any]:
         return {
             "network": "cifar10-vgg",
-            "weights": scope.how.cifar10.sha256[:12],
-            "samples": scope.how.cifar10_samples,
-            "splits": scope.how.score_splits,
-            "batch_norm_draws": scope.how.batch_norm_draws,
+            "weights": scope.evaluation.cifar10.sha256[:12],
+            "samples": scope.evaluation.cifar10_samples,
+            "splits": scope.evaluation.score_splits,
+            "batch_norm_draws": scope.evaluation.batch_norm_draws,
         }
 
     def values(self, subject: Subject) -> Iterator[Value]:
-        how = subject.scope.how
-        classifier = _cifar10_classifier(how.cifar10.path, how.cifar10.sha256, str(subject.device))
+        evaluation = subject.scope.evaluation
+        classifier = _cifar10_classifier(evaluation.cifar10.path, evaluation.cifar10.sha256, str(subject.device))
         with torch.no_grad():
             logits = torch.cat(
-                [classifier(images).float().cpu() for images in subject.draw(how.cifar10_samples, self.again("cifar10"))]
+                [classifier(images).float().cpu() for images in subject.draw(evaluation.cifar10_samples, self.again("cifar10"))]
             )
-        yield score_value(self.metrics[0], logits, how.score_splits)
+        yield score_value(self.metrics[0], logits, evaluation.score_splits)
 
 
 class _OfImages(Measurement):
-    """What an autoencoding model makes of images that it never saw: test images, in the second evaluation validation images."""
+    """Measure what an autoencoding model makes of images that it never saw: test images, then validation images."""
 
     @property
     def split(self) -> str:
@@ -311,17 +320,17 @@ class _OfImages(Measurement):
 
     def details(self, scope: Scope) -> dict[str, Any]:
         return {
-            "images": min(scope.how.reconstructions, len(scope.dataset[self.split])),
+            "images": min(scope.evaluation.reconstructions, len(scope.dataset[self.split])),
             "split": self.split,
-            "batch_norm_reconstructions": scope.how.batch_norm_draws,
+            "batch_norm_reconstructions": scope.evaluation.batch_norm_draws,
         }
 
     def images(self, subject: Subject) -> Iterator[Tensor]:
-        return subject.pixels(self.split, subject.scope.how.reconstructions)
+        return subject.pixels(self.split, subject.scope.evaluation.reconstructions)
 
 
 class Reconstructions(_OfImages):
-    """How well images are reconstructed."""
+    """Measure how well images are reconstructed."""
 
     metrics = ("reconstruction_l1", "reconstruction_mse", "reconstruction_ms_ssim")
 
@@ -336,7 +345,7 @@ class Reconstructions(_OfImages):
 
 
 class Codes(_OfImages):
-    """How far the codes of images are from the prior (appendix D)."""
+    """Measure how far the codes of images are from the prior (Rosca et al. 2017, appendix D)."""
 
     metrics = ("code_mean", "code_correlation", "code_distance")
 
@@ -365,7 +374,7 @@ BUILT_IN: tuple[type[Measurement], ...] = (
 
 
 def _reference_size(scope: Scope) -> int:
-    return min(scope.how.inception_samples, len(scope.dataset["test"]))
+    return min(scope.evaluation.inception_samples, len(scope.dataset["test"]))
 
 
 def _real_output(network: InceptionNetwork, subject: Subject) -> InceptionOutput:

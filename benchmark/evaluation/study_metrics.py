@@ -15,13 +15,13 @@ from benchmark.settings import Evaluation
 from metrics.catalogue import METRICS, MetricInfo
 
 
-def measurements_of(how: Evaluation) -> tuple[Measurement, ...]:
+def measurements_of(evaluation: Evaluation) -> tuple[Measurement, ...]:
     """List the measurements of a study: all for the first evaluation, then all for the second. The same objects at every call.
 
     Raises:
         UserError: if one of the user's cannot be imported, or does not describe its metrics.
     """
-    return _measurements(tuple(how.metrics))
+    return _measurements(tuple(evaluation.metrics))
 
 
 @cache
@@ -30,22 +30,22 @@ def _measurements(paths: tuple[str, ...]) -> tuple[Measurement, ...]:
     return tuple(kind(second) for second in (False, True) for kind in kinds)
 
 
-def catalogue_of(how: Evaluation) -> dict[str, MetricInfo]:
+def catalogue_of(evaluation: Evaluation) -> dict[str, MetricInfo]:
     """List how the metrics of a study are read, by name: ours, then its user's.
 
     Raises:
         UserError: as `measurements_of`.
     """
-    return METRICS | {metric.name: metric for kind in _import_all(tuple(how.metrics)) for metric in kind.catalogue}
+    return METRICS | {metric.name: metric for kind in _import_all(tuple(evaluation.metrics)) for metric in kind.catalogue}
 
 
-def described(how: Evaluation) -> dict[str, dict[str, Any]]:
+def described(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
     """Describe the user's metrics of a study for study.json, where the report reads how they are read: {name: {title, …}}.
 
     Raises:
         UserError: as `measurements_of`.
     """
-    own = [metric for name, metric in catalogue_of(how).items() if name not in METRICS]
+    own = [metric for name, metric in catalogue_of(evaluation).items() if name not in METRICS]
     return {metric.name: {key: value for key, value in asdict(metric).items() if key != "name"} for metric in own}
 
 

@@ -133,7 +133,7 @@ def _model_trial(attempt: Attempt) -> None:
         if not attempt.checkpoint.exists():
             records.rewind(0)
             subject = replace(subject_of(module, scope, attempt.device), folder=folder)
-            attempt.record(subject, 0, [measurement for measurement in measurements_of(scope.how) if measurement.at_start])
+            attempt.record(subject, 0, [measurement for measurement in measurements_of(scope.evaluation) if measurement.at_start])
     critic = InTrainingCritic(attempt)
     keeper = CheckpointKeeper(attempt.checkpoint, run.settings.iterations, attempt.watcher)
     try:
@@ -146,7 +146,7 @@ def _model_trial(attempt: Attempt) -> None:
     with _timed(attempt.seconds, "evaluation"):
         subject = replace(subject_of(module, scope, attempt.device), folder=folder)
         _record_in_training(attempt, critic.companion, subject)
-        attempt.record(subject, module.iteration, measurements_of(scope.how))
+        attempt.record(subject, module.iteration, measurements_of(scope.evaluation))
         pictures.save_samples(subject.sampler, folder / "samples.png", attempt.device)
         if subject.autoencoder is not None:
             pictures.save_reconstructions(
@@ -167,7 +167,7 @@ def _reference_trial(attempt: Attempt) -> None:
             if attempt.watcher.stopping():
                 raise Stopped
         _record_in_training(attempt, companion, subject)
-        attempt.record(subject, iterations, measurements_of(attempt.scope.how))
+        attempt.record(subject, iterations, measurements_of(attempt.scope.evaluation))
         pictures.save_samples(subject.sampler, attempt.folder / "samples.png", attempt.device)
 
 

@@ -224,8 +224,10 @@ def test_the_second_evaluation_is_of_other_samples_by_another_critic():
     splits = {row.metric: row.protocol["split"] for row in again if "split" in row.protocol}
     assert set(splits.values()) == {"validation"}
     assert {row.protocol["seed"] for row in again if row.metric == "critic"} == {1}
-    assert lacking(first, here, 3) == [second for second in measurements_of(here.how) if second.second and second.taken(here)]
-    assert not any(second.at_start for second in measurements_of(here.how) if second.second)
+    assert lacking(first, here, 3) == [
+        second for second in measurements_of(here.evaluation) if second.second and second.taken(here)
+    ]
+    assert not any(second.at_start for second in measurements_of(here.evaluation) if second.second)
 
 
 def test_the_codes_that_are_kept_are_those_of_test_images(tmp_path):

@@ -35,19 +35,19 @@ def files(tmp_path_factory):
 def test_scores_of_a_users_weights_name_them(files, tmp_path, monkeypatch):
     monkeypatch.setenv("ALPHAGAN_CACHE", str(tmp_path))
     here = scope(photographs(), inception_samples=8, inception_width=64, cifar10_samples=8)
-    how = find_evaluators(here.how, here.dataset, files["trunk"], files["cifar10"])
-    here = replace(here, settings=replace(here.settings, evaluation=how))
+    evaluation = find_evaluators(here.evaluation, here.dataset, files["trunk"], files["cifar10"])
+    here = replace(here, settings=replace(here.settings, evaluation=evaluation))
     rows = {row.metric: row for row in measure(reference_subject("noise", here, CPU), 1)}
     assert rows["inception_score"].value is None
     assert "lacks" in rows["inception_score"].reason
     for metric in ("fid", "kid", "precision", "recall"):
         assert rows[metric].value is not None
-        assert rows[metric].protocol["weights"] == how.inception.sha256[:12]
+        assert rows[metric].protocol["weights"] == evaluation.inception.sha256[:12]
     assert 1 <= rows["cifar10_inception_score"].value <= 10
-    assert rows["cifar10_inception_score"].protocol["weights"] == how.cifar10.sha256[:12]
-    assert find_evaluators(how, here.dataset) == how  # what a study has found stays
+    assert rows["cifar10_inception_score"].protocol["weights"] == evaluation.cifar10.sha256[:12]
+    assert find_evaluators(evaluation, here.dataset) == evaluation  # what a study has found stays
     with pytest.raises(UserError, match="no finite features of width 2048"):
-        find_evaluators(replace(how, inception_width=2048), here.dataset)
+        find_evaluators(replace(evaluation, inception_width=2048), here.dataset)
     digits = load_dataset("colormnist-mini")  # nothing to photographs' networks: they are not even looked for
     assert find_evaluators(SETTINGS.evaluation, digits, files["cifar10"], files["whole"]) == SETTINGS.evaluation
 

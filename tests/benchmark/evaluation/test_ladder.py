@@ -82,14 +82,14 @@ def test_verdicts_by_hand():
 
 
 def test_a_calibration_from_end_to_end(dataset, tmp_path):
-    how = replace(SETTINGS.evaluation, mode_samples=200)
-    table = calibrate(dataset, replace(SETTINGS, evaluation=how), classes_of(dataset, tmp_path), CPU)
+    evaluation = replace(SETTINGS.evaluation, mode_samples=200)
+    table = calibrate(dataset, replace(SETTINGS, evaluation=evaluation), classes_of(dataset, tmp_path), CPU)
     recognised = table[table.metric == "recognised_share"].set_index("corruption").value
     assert recognised["training images"] > 0.85
     assert recognised["uniform noise"] == 0
     modes = table[table.metric == "modes_covered"].set_index("corruption").value
     assert modes["training images"] > modes["5 of 10 classes dropped"] > modes["8 of 10 classes dropped"]
-    text = as_markdown(table, dataset, how)
+    text = as_markdown(table, dataset, evaluation)
     assert "| 8 of 10 classes dropped |" in text
     assert "*worse with every step of blur?*" in text
     assert "critics of 2 steps" in text

@@ -48,12 +48,12 @@ def _forget():
     study_metrics._measurements.cache_clear()
 
 
-def how(*paths, **values):
+def evaluated_by(*paths, **values):
     return replace(SETTINGS.evaluation, metrics=paths, **values)
 
 
 def test_a_users_metric_is_measured_recorded_and_reported_like_ours(own, tmp_path, monkeypatch):
-    study = tiny_study(["tests.support.Tiny"], evaluation=how(PATH, second_evaluation=True))
+    study = tiny_study(["tests.support.Tiny"], evaluation=evaluated_by(PATH, second_evaluation=True))
     outcome = do(study, tmp_path)
     assert (outcome.counts, outcome.unmeasured) == ({"done": 3}, 0)
     folder = tmp_path / study.name
@@ -87,22 +87,24 @@ def test_a_finished_study_is_measured_by_a_metric_that_comes_later(own, tmp_path
     study = tiny_study(["tests.support.Tiny"])
     do(study, tmp_path)
     assert "metrics" not in read_json(tmp_path / study.name / "study.json")
-    outcome = do(study.measured_by(how(PATH)), tmp_path)
+    outcome = do(study.measured_by(evaluated_by(PATH)), tmp_path)
     assert (outcome.found, outcome.counts, outcome.unmeasured) == (0, {"done": 3}, 0)
     assert list(read_json(tmp_path / study.name / "study.json")["metrics"]) == ["brightness"]
     rows = RecordFile(tmp_path / study.name / "runs" / study.runs[-1].id / "records.jsonl").read()
     assert [row.iteration for row in rows if row.metric == "brightness"] == [20]
-    assert do(study.measured_by(how(PATH)), tmp_path).found == 3
+    assert do(study.measured_by(evaluated_by(PATH)), tmp_path).found == 3
 
 
 def test_it_stands_behind_ours_in_either_evaluation_and_in_the_protocols_of_today(own, dataset):
-    measurements = measurements_of(how(PATH))
-    assert measurements_of(how(PATH)) == measurements
+    measurements = measurements_of(evaluated_by(PATH))
+    assert measurements_of(evaluated_by(PATH)) == measurements
     assert [measurement.second for measurement in measurements] == [False] * 8 + [True] * 8
     assert measurements[7].metrics == measurements[15].metrics == ("brightness",)
-    assert list(catalogue_of(how(PATH))) == [*METRICS, "brightness"]
-    assert described(how()) == {}
-    with_it, without = (Scope(dataset, replace(SETTINGS, evaluation=evaluation)) for evaluation in (how(PATH), how()))
+    assert list(catalogue_of(evaluated_by(PATH))) == [*METRICS, "brightness"]
+    assert described(evaluated_by()) == {}
+    with_it, without = (
+        Scope(dataset, replace(SETTINGS, evaluation=evaluation)) for evaluation in (evaluated_by(PATH), evaluated_by())
+    )
     assert protocols_id(with_it) != protocols_id(without)
     assert [measurement.metrics for measurement in lacking([], with_it, 3)][-1] == ("brightness",)
 
@@ -115,8 +117,8 @@ def dataset():
 
 
 def test_its_value_is_that_of_the_samples(own, dataset):
-    scope = Scope(dataset, replace(SETTINGS, evaluation=how(PATH)), "noise")
-    measurement = measurements_of(scope.how)[7]
+    scope = Scope(dataset, replace(SETTINGS, evaluation=evaluated_by(PATH)), "noise")
+    measurement = measurements_of(scope.evaluation)[7]
     ((row,),) = evaluate(reference_subject("noise", scope, torch.device("cpu")), 3, [measurement])
     subject = reference_subject("noise", scope, torch.device("cpu"))
     assert row.value == pytest.approx(torch.cat(list(subject.draw(500, "brightness"))).mean().item(), abs=1e-6)
@@ -140,7 +142,7 @@ def test_its_value_is_that_of_the_samples(own, dataset):
 def test_what_is_wrong_with_it_is_said_in_a_line(own, path, change, words):
     own(EXAMPLE.replace(*change))
     with pytest.raises(UserError) as error:
-        measurements_of(how(path))
+        measurements_of(evaluated_by(path))
     assert "\n" not in str(error.value)
     for word in words:
         assert word in str(error.value)
@@ -149,5 +151,5 @@ def test_what_is_wrong_with_it_is_said_in_a_line(own, path, change, words):
 def test_two_metrics_of_one_name_are_refused(own):
     own(name="others")
     with pytest.raises(UserError, match="'brightness' is taken by another metric of this study"):
-        measurements_of(how(PATH, "others.Brightness"))
-    assert len(measurements_of(how(PATH, PATH))) == 16
+        measurements_of(evaluated_by(PATH, "others.Brightness"))
+    assert len(measurements_of(evaluated_by(PATH, PATH))) == 16
