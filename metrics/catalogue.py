@@ -31,11 +31,6 @@ class MetricInfo:
     """What it is about: samples, which every model has, or reconstructions and codes, which need an encoder."""
 
     @property
-    def metric(self) -> str:
-        """The name of before, until the report has the new one."""
-        return self.name
-
-    @property
     def direction(self) -> str:
         """The goal in words."""
         return {"maximize": "higher is better", "minimize": "lower is better", "match": "nearest to real is better"}[self.goal]
@@ -162,7 +157,3 @@ METRICS = by_name(
         ),
     )
 )
-
-# The names of before, until the report has the new ones.
-MEASURES = METRICS
-Measure = MetricInfo
