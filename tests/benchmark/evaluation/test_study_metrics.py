@@ -14,6 +14,7 @@ from benchmark.evaluation.evaluate import evaluate, lacking, protocols_id, refer
 from benchmark.evaluation.measurements import Scope
 from benchmark.evaluation.study_metrics import catalogue_of, described, measurements_of
 from benchmark.files import read_json
+from benchmark.model.fingerprint import source_roots
 from benchmark.records.rows import RecordFile
 from benchmark.report.write import make_report
 from metrics.catalogue import METRICS
@@ -146,6 +147,10 @@ def test_what_is_wrong_with_it_is_said_in_a_line(own, path, change, words):
     assert "\n" not in str(error.value)
     for word in words:
         assert word in str(error.value)
+
+
+def test_its_source_travels_with_a_study(own, tmp_path):
+    assert tmp_path / "mymetrics.py" in source_roots([PATH])
 
 
 def test_two_metrics_of_one_name_are_refused(own):
