@@ -1,4 +1,4 @@
-"""The α-GAN and its ablation."""
+"""Define the α-GAN and its ablation."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from benchmark import losses, networks
-from benchmark.model.gan_module import GANModule, Phase
+from benchmark import GANModule, Phase, losses, networks
 
 
 class AlphaGAN(GANModule):
@@ -80,11 +79,11 @@ class AlphaGAN(GANModule):
         return iteration
 
     def encode(self, images: Tensor) -> Tensor:
-        """Images (n, c, h, w) in [-1, 1] to codes (n, latent_dim)."""
+        """Encode images, (n, c, h, w) in [-1, 1], as codes (n, latent_dim)."""
         return self.encoder(images)
 
     def reconstruct(self, images: Tensor) -> Tensor:
-        """Images to their reconstructions, both (n, c, h, w) in [-1, 1]."""
+        """Encode and decode images; both (n, c, h, w) in [-1, 1]."""
         return self.generator(self.encode(images))
 
     def encoder_loss(self, images: Tensor) -> dict[str, Tensor]:
@@ -96,7 +95,7 @@ class AlphaGAN(GANModule):
         }
 
     def code_term(self, codes: Tensor) -> Tensor:
-        """What pulls the codes to the prior: the ratio of the code discriminator, or the ablation's empirical KL."""
+        """Compute what pulls the codes to the prior: the code discriminator's ratio, or the ablation's empirical KL."""
         if self.hparams.code_prior == "empirical_kl":
             return losses.empirical_kl(codes) / codes.shape[1]
         return losses.reverse_kl(self.code_discriminator(codes))
@@ -111,7 +110,7 @@ class AlphaGAN(GANModule):
         }
 
     def adversarial_term(self, fakes: Tensor) -> Tensor:
-        """What makes fakes look real to the discriminator: the synthetic likelihood's reverse-KL form."""
+        """Compute what makes fakes look real to the discriminator: the synthetic likelihood's reverse-KL form."""
         return losses.reverse_kl(self.discriminator(fakes))
 
     def discriminator_loss(self, images: Tensor) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""AGE, the adversarial generator-encoder network."""
+"""Define AGE, the adversarial generator-encoder network."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark import losses, networks
-from benchmark.model.gan_module import GANModule, Phase
+from benchmark import GANModule, Phase, losses, networks
 
 
 class AGE(GANModule):
@@ -63,15 +62,15 @@ class AGE(GANModule):
         return F.normalize(super().prior(n, generator))
 
     def encode(self, images: Tensor) -> Tensor:
-        """Images (n, c, h, w) in [-1, 1] to codes (n, latent_dim) on the unit sphere."""
+        """Encode images, (n, c, h, w) in [-1, 1], as codes (n, latent_dim) on the unit sphere."""
         return F.normalize(self.encoder(images))
 
     def reconstruct(self, images: Tensor) -> Tensor:
-        """Images to their reconstructions, both (n, c, h, w) in [-1, 1]."""
+        """Encode and decode images; both (n, c, h, w) in [-1, 1]."""
         return self.generator(self.encode(images))
 
     def divergence(self, codes: Tensor) -> Tensor:
-        """Δ: the empirical KL divergence of codes (n, d) to the prior, per latent dimension, in nats."""
+        """Compute Δ: the empirical KL divergence of codes (n, d) to the prior, per latent dimension, in nats."""
         return losses.empirical_kl(codes) / codes.shape[1]
 
     def encoder_loss(self, images: Tensor) -> dict[str, Tensor]:

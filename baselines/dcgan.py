@@ -1,4 +1,4 @@
-"""DCGAN."""
+"""Define DCGAN."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from benchmark import losses, networks
-from benchmark.model.gan_module import GANModule, Phase
+from benchmark import GANModule, Phase, losses, networks
 
 
 class DCGAN(GANModule):

@@ -1,4 +1,4 @@
-"""WGAN-GP."""
+"""Define WGAN-GP."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from benchmark import networks
-from benchmark.model.gan_module import GANModule, Phase
+from benchmark import GANModule, Phase, networks
 from metrics.wasserstein import critic_loss, gradient_penalty
 
 

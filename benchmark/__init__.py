@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from benchmark.model.check import check_gan_module
-    from benchmark.model.gan_module import GANModule, Phase
-    from benchmark.trial.trained import load
+    from benchmark.model.gan_module import GANModule
+    from benchmark.model.phase import Phase
+    from benchmark.trial.load import load
 
 __version__ = "0.1.0"
 __all__ = ["GANModule", "Phase", "check_gan_module", "load"]
 
 _HOMES = {
     "GANModule": "benchmark.model.gan_module",
-    "Phase": "benchmark.model.gan_module",
+    "Phase": "benchmark.model.phase",
     "check_gan_module": "benchmark.model.check",
-    "load": "benchmark.trial.trained",
+    "load": "benchmark.trial.load",
 }
 
 

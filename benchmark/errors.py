@@ -1,4 +1,4 @@
-"""What a user can get wrong, said in one line."""
+"""Say in one line what a user got wrong."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Diverged(ArithmeticError):
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
-    """The error for a name that is not there, with the nearest one that is."""
+    """Make the error for a name that is not there, with the nearest one that is."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
@@ -24,7 +24,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
 
 
 def is_disk_full(error: BaseException | None) -> bool:
-    """Whether an error, or what it came from, is that of a full disk or quota."""
+    """Tell whether an error, or what it came from, is that of a full disk or quota."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             return True

@@ -13,7 +13,7 @@ from benchmark.errors import UserError
 
 
 def append_lines(path: Path, lines: Iterable[str]) -> None:
-    """Add whole lines at the end of a file, on the disk when this returns; what a killed writer left of a line goes."""
+    """Add whole lines at the end of a file, on the disk when this returns; what a killed writer left of a line is removed."""
     with path.open("a+b") as file:
         if file.tell() and _last_byte(file) != b"\n":  # the next line must not be glued to it
             file.seek(0)

@@ -1,4 +1,7 @@
-"""The loss terms that models share. Logits l belong to a discriminator D = sigmoid(l), the probability of "real"."""
+"""Compute the loss terms that models share.
+
+Logits l, (n,), belong to a discriminator D = sigmoid(l), the probability of "real". Every term is a scalar with a gradient.
+"""
 
 from __future__ import annotations
 
@@ -7,35 +10,38 @@ from torch.nn import functional as F
 
 
 def real_loss(logits: Tensor) -> Tensor:
-    """-log D for what the discriminator should call real (Rosca et al. 2017, equation 1). Logits (n,) to a scalar in nats."""
+    """Compute -log D, for what the discriminator should call real, in nats (Rosca et al. 2017, equation 1)."""
     return F.softplus(-logits).mean()
 
 
 def fake_loss(logits: Tensor) -> Tensor:
-    """-log(1 - D) for what the discriminator should call fake (Rosca et al. 2017, equation 1). Scalar in nats."""
+    """Compute -log(1 - D), for what the discriminator should call fake, in nats (Rosca et al. 2017, equation 1)."""
     return F.softplus(logits).mean()
 
 
 def reverse_kl(logits: Tensor) -> Tensor:
-    """-log D + log(1 - D), which is exactly minus the logit (Rosca et al. 2017, equations 8 and 9): no log, no epsilon.
+    """Compute -log D + log(1 - D), which is exactly minus the logit (Rosca et al. 2017, equations 8 and 9): no log, no epsilon.
 
-    Minimized by whoever makes what the logits judge. In expectation, for the optimal discriminator, KL(fake || real).
+    Minimized by the network whose outputs the logits judge. In expectation, for the optimal discriminator, KL(fake || real).
     """
     return -logits.mean()
 
 
 def non_saturating(logits: Tensor) -> Tensor:
-    """-log D, minimized by the generator (Rosca et al. 2017, equation 2, the alternative). Scalar in nats."""
+    """Compute -log D, minimized by the generator, in nats (Rosca et al. 2017, equation 2, the alternative)."""
     return F.softplus(-logits).mean()
 
 
 def l1(images: Tensor, reconstructions: Tensor) -> Tensor:
-    """Mean absolute difference over pixels and batch, in units of a pixel in [-1, 1] (Rosca et al. 2017, equation 7)."""
+    """Compute the mean absolute difference of images and reconstructions, both (n, c, h, w) in [-1, 1].
+
+    A mean over pixels and batch (Rosca et al. 2017, equation 7, without its weight).
+    """
     return F.l1_loss(reconstructions, images)
 
 
 def empirical_kl(codes: Tensor) -> Tensor:
-    """KL(q || N(0, I)) in nats, q a diagonal Gaussian fitted to a minibatch (Rosca et al. 2017, equation 18).
+    """Compute KL(q || N(0, I)) in nats, q a diagonal Gaussian fitted to a minibatch (Rosca et al. 2017, equation 18).
 
     Sum over the d latent dimensions of (s^2 + m^2) / 2 - log s - 1/2, with mean m and population variance s^2, floored by
     adding 1e-6 (a clamp would have no gradient just where one is needed).

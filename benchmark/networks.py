@@ -1,7 +1,7 @@
-"""The networks that all models share, one description for every image size.
+"""Build the networks that all models share, from one description for every image size.
 
 28 x 28: Rosca et al. 2017, Tables 3 and 4 (their cells are lost in the text we have; this is the only reading whose sizes fit).
-16, 32, 64, 128 ...: the DCGAN of Arjovsky et al. 2017, which the paper took over.
+16, 32, 64, 128 ...: the DCGAN of Arjovsky et al. 2017, as in Rosca et al. 2017.
 
 Latents and codes are (n, d), images (n, c, h, w) in [-1, 1], logits (n,). `width` multiplies every hidden number of feature maps.
 """
@@ -18,7 +18,7 @@ from benchmark.errors import UserError
 
 @dataclass(frozen=True)
 class Convolution:
-    """A convolution that divides the size of an image by `stride`, or one that multiplies it."""
+    """Describe a convolution that divides the size of an image by `stride`, or a transposed one that multiplies it."""
 
     maps: int
     kernel: int
@@ -26,13 +26,13 @@ class Convolution:
 
     @property
     def padding(self) -> int:
-        """So that the size is divided by the stride exactly."""
+        """The padding with which the size is divided by the stride exactly."""
         return (self.kernel - 1) // 2
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The tables of one image size, from the image inwards."""
+    """Describe the networks of one image size, from the image inwards."""
 
     discriminator: tuple[Convolution, ...]
     autoencoder: tuple[Convolution, ...]
@@ -59,12 +59,19 @@ def _layout(image_shape: Sequence[int]) -> Layout:
 
 
 def scaled(maps: int, width: float) -> int:
-    """A number of feature maps at a width, at least 1."""
+    """Scale a number of feature maps by a width; at least 1."""
     return max(1, round(maps * width))
 
 
 def generator(image_shape: Sequence[int], latent_dim: int, width: float = 1.0) -> nn.Sequential:
-    """Latents (n, latent_dim) to images (n, c, h, w) in (-1, 1): transposed convolutions, batch norm, ReLU, tanh at the end.
+    """Build a generator: latents (n, latent_dim) to images (n, c, h, w) in (-1, 1).
+
+    Transposed convolutions with batch norm and ReLU, tanh at the end.
+
+    Args:
+        image_shape: (channels, height, width).
+        latent_dim: numbers of a latent.
+        width: factor on every hidden number of feature maps.
 
     Raises:
         UserError: for an image size without a description.
@@ -92,7 +99,14 @@ def generator(image_shape: Sequence[int], latent_dim: int, width: float = 1.0) -
 
 
 def encoder(image_shape: Sequence[int], latent_dim: int, width: float = 1.0) -> nn.Sequential:
-    """Images to codes (n, latent_dim): the generator's mirror image with ReLU, no activation at the end (appendix H.4).
+    """Build an encoder: images (n, c, h, w) in [-1, 1] to codes (n, latent_dim).
+
+    The generator's mirror image with ReLU, no activation at the end (Rosca et al. 2017, appendix H.4).
+
+    Args:
+        image_shape: (channels, height, width).
+        latent_dim: numbers of a code.
+        width: factor on every hidden number of feature maps.
 
     Raises:
         UserError: for an image size without a description.
@@ -110,10 +124,14 @@ def discriminator(
     batch_norm: bool = True,
     outputs: int | None = None,
 ) -> nn.Sequential:
-    """Images to logits (n,): convolutions, batch norm, LeakyReLU 0.2. With `outputs`, to (n, outputs) through a head with bias.
+    """Build a discriminator: images (n, c, h, w) in [-1, 1] to logits (n,). Convolutions, batch norm, LeakyReLU 0.2.
 
-    Without batch norm (a critic, whose scores must not depend on the rest of the batch) every convolution has a bias:
-    otherwise f(x / 2) = f(x) / 2.
+    Args:
+        image_shape: (channels, height, width).
+        width: factor on every hidden number of feature maps.
+        batch_norm: False for a critic, whose scores must not depend on the rest of the batch. Then every convolution has a bias:
+            otherwise f(x / 2) = f(x) / 2.
+        outputs: makes the output (n, outputs), through a last layer with bias.
 
     Raises:
         UserError: for an image size without a description.
@@ -135,7 +153,10 @@ def discriminator(
 
 
 def code_discriminator(latent_dim: int, width: float = 1.0) -> nn.Sequential:
-    """Codes (n, latent_dim) to logits (n,): three hidden layers of 750, LeakyReLU 0.2, no batch norm (appendix H.4)."""
+    """Build a code discriminator: codes (n, latent_dim) to logits (n,).
+
+    Three hidden layers of 750, LeakyReLU 0.2, no batch norm (Rosca et al. 2017, appendix H.4).
+    """
     hidden = scaled(750, width)
     layers: list[nn.Module] = []
     for inputs in (latent_dim, hidden, hidden):
@@ -183,7 +204,7 @@ def _innermost(image_shape: Sequence[int], layout: Layout) -> int:
 
 
 def _initialized(network: nn.Sequential) -> nn.Sequential:
-    """DCGAN's initial weights where batch norm sets the scale, He's where nothing does (as in Gulrajani et al. 2017).
+    """Draw DCGAN's initial weights where batch norm sets the scale, He's where nothing does (as in Gulrajani et al. 2017).
 
     Without batch norm the biases keep torch's random start: at 0, a young critic would be homogeneous, f(x / 2) = f(x) / 2.
     """

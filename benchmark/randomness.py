@@ -1,4 +1,4 @@
-"""Every random draw is a function of what it is for: seeds derived from names and numbers, no global state."""
+"""Make every random draw a function of what it is for: seeds derived from names and numbers, no global state."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import torch
 
 
 def derive_seed(*purpose: int | str) -> int:
-    """A seed in [0, 2^63) that is a function of `purpose`, for instance (run seed, "train", iteration, update)."""
+    """Derive a seed in [0, 2^63) that is a function of `purpose`, for instance (run seed, "train", iteration, update)."""
     digest = hashlib.blake2b("/".join(map(str, purpose)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 
 
 def stream(*purpose: int | str, device: torch.device | str = "cpu") -> torch.Generator:
-    """A fresh random stream for `purpose` on a device."""
+    """Open a fresh random stream for `purpose` on a device."""
     return torch.Generator(device).manual_seed(derive_seed(*purpose))

@@ -5,14 +5,19 @@ import json
 import os
 import threading
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from benchmark.data.datasets import load_dataset
 from benchmark.engines.local import ALLOCATOR
-from benchmark.model.gan_module import Chunk, GANModule, Phase
+from benchmark.files import write_json
+from benchmark.model.fingerprint import code_fingerprint
+from benchmark.model.gan_module import GANModule
+from benchmark.model.phase import Phase
+from benchmark.model.registry import import_model
 from benchmark.settings import Evaluation, Settings
 from benchmark.studies.run import Run
 
@@ -49,10 +54,18 @@ def make_run(path: str = "baselines.DCGAN", iterations: int = 4, **hyperparamete
     return Run(path, path, "colormnist-mini", "", SHAPE, values, 0, "", settings)
 
 
+def prepare(folder: Path, run: Run) -> Path:
+    """Make a run's folder, in which an attempt can be made."""
+    run = replace(run, fingerprint=load_dataset(run.dataset).fingerprint, code=code_fingerprint(import_model(run.path)))
+    folder.mkdir()
+    write_json(folder / "run.json", asdict(run))
+    return folder
+
+
 def iterate(module: GANModule, iterations: int = 1, pixels: torch.Tensor = PIXELS) -> list[torch.optim.Optimizer]:
     """Train without a trainer; returns the optimizers."""
     optimizers = module.configure_optimizers()
-    module._repeat(module._make_loop(Chunk(pixels, 8, 1), optimizers), iterations)
+    module.begin_training(optimizers, pixels, 8).advance(iterations)
     return optimizers
 
 

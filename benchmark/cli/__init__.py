@@ -1,1 +1,1 @@
-"""The command line."""
+"""Read the command line."""

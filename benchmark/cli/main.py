@@ -1,9 +1,8 @@
-"""The command line. Heavy imports stay inside the commands, so that `--help` answers at once."""
+"""Define the commands. Heavy imports stay inside of them, so that `--help` answers at once."""
 
 from __future__ import annotations
 
 import gc
-import re
 import signal
 import sys
 from dataclasses import replace
@@ -14,18 +13,23 @@ import click
 
 from benchmark import __version__
 from benchmark.cli.options import (
+    ByComma,
     data_dir_option,
+    dataset_option,
     device_option,
     evaluation_options,
+    file_option,
     output_option,
     results_option,
+    study_options,
     working_options,
 )
-from benchmark.engines.options import Working
+from benchmark.cli.variables import VariablesGroup
 from benchmark.errors import UserError, is_disk_full
+from benchmark.settings import PRESETS, Working
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from benchmark.engines.engine import Engine
     from benchmark.runner.runner import Options, Outcome
@@ -33,7 +37,11 @@ if TYPE_CHECKING:
     from benchmark.studies.study import Study
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}, no_args_is_help=True)
+@click.group(
+    cls=VariablesGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    no_args_is_help=True,
+)
 @click.version_option(__version__, package_name="alphagan-benchmark")
 def cli() -> None:
     """Compare autoencoding GANs: train hyperparameter sweeps, measure them alike, show quartiles.
@@ -47,63 +55,58 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--dataset", default="colormnist-mini", show_default=True, help="Data set (see `datasets`), or a folder of images.")
+@dataset_option
 @data_dir_option
-@click.option("--models", default="alphagan,dcgan,wgan_gp,age", show_default=True, help="Short names or dotted paths, by comma.")
-@click.option("--preset", default="quick", show_default=True, help="quick: minutes on two cores. paper: the paper's study.")
-@click.option("--study", help="Name of the results folder.  [default: data set, preset and what you changed]")
-@click.option("--budget", type=click.IntRange(1), help="Configurations of each model, drawn from its grid; more extends fewer.")
-@click.option("--seeds", type=click.IntRange(1), help="Repeats of each configuration with other seeds.")
-@click.option("--iterations", type=click.IntRange(1), help="Iterations of each run: one pass over a model's phases.")
-@click.option("--width", type=click.FloatRange(0, 4, min_open=True), help="Factor on the networks' hidden feature maps.")
 @click.option(
-    "--file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="A study of your own in YAML, see docs/studies.md; options that are given beside it win.",
+    "--models",
+    type=ByComma(),
+    default="alphagan,dcgan,wgan_gp,age",
+    show_default=True,
+    help="Short names or dotted paths, by comma.",
 )
+@click.option("--preset", default=PRESETS[0], show_default=True, help="quick: minutes on two cores. paper: the paper's study.")
+@click.option("--study", help="Name of the results folder.  [default: data set, preset and what you changed]")
+@file_option
 @click.option("--dry-run", is_flag=True, help="Say what would be run, and after a short probe how long it takes; keep nothing.")
-@working_options
+@study_options
 @evaluation_options
+@working_options
 @results_option
 def run(
     dataset: str,
     data_dir: Path,
-    models: str,
+    models: Collection[str],
     preset: str,
     study: str | None,
-    file: Path | None,
     dry_run: bool,
     working: Working,
     inception_weights: Path | None,
     cifar10_weights: Path | None,
     results: Path,
-    **overrides: Any,
+    **settings: Any,
 ) -> None:
     """Train and evaluate a study, then write its report. Started again, it does only what is missing."""
     from benchmark.data.datasets import load_dataset
     from benchmark.evaluation.evaluators import find_evaluators
     from benchmark.runner.runner import run_study, untrained
-    from benchmark.studies.study import STUDY_NAME, describe_study, inherited_evaluation, resolve
+    from benchmark.studies.study import check_study_name, describe_study, inherited_evaluation, resolve
 
-    if study is not None and not re.fullmatch(STUDY_NAME, study):
-        raise UserError(f"STUDY is a folder's name inside RESULTS, of letters, digits and . + = - _, not {study!r}")
-    names = [name.strip() for name in models.split(",") if name.strip()]
-    asked = _asked({"dataset": dataset, "preset": preset, "models": names, "study": study, **overrides}, file)
-    images = load_dataset(asked.pop("dataset"), data_dir)
-    resolved = resolve(images, asked.pop("preset"), **asked)
-    how = inherited_evaluation(resolved, results / resolved.name, asked)
-    resolved = resolved.measured_by(find_evaluators(how, images, inception_weights, cifar10_weights))
+    check_study_name(study)
+    images = load_dataset(dataset, data_dir)
+    resolved = resolve(images, preset, models, study, **settings)
+    folder = results / resolved.name
+    evaluation = inherited_evaluation(resolved, folder, settings)
+    resolved = resolved.measured_by(find_evaluators(evaluation, images, inception_weights, cifar10_weights))
     _check_models(list(resolved.models), images.image_shape)
-    missing = untrained(resolved, results / resolved.name)
     own_code = [*resolved.models, *resolved.settings.evaluation.metrics]
-    engine, options = _engine(working, resolved.settings.threads, own_code, missing)
+    engine, options = _engine(working, resolved.settings.threads, own_code, untrained(resolved, folder))
     click.echo("\n".join(describe_study(resolved, images)))
     _say_not_available(resolved.settings, images, options.device)
-    click.echo(f"  {len(resolved.runs)} runs, {engine.summary}\n  results in {results / resolved.name}")
+    click.echo(f"  {len(resolved.runs)} runs, {engine.summary}\n  results in {folder}")
     if dry_run:
-        _preview(resolved, images, results / resolved.name, engine, options)
+        _preview(resolved, images, folder, engine, options)
         return
-    _conclude(results / resolved.name, run_study(resolved, results, engine, options))
+    _conclude(folder, run_study(resolved, results, engine, options))
 
 
 @cli.command()
@@ -117,7 +120,7 @@ def evaluate(
     inception_weights: Path | None,
     cifar10_weights: Path | None,
     results: Path,
-    **overrides: Any,
+    **changes: Any,
 ) -> None:
     """Measure the finished runs of STUDY by metrics or protocols that they lack, from their kept weights. Nothing is trained.
 
@@ -135,12 +138,11 @@ def evaluate(
     content = read_study(folder)
     settings = Settings.from_json(content["settings"])
     images = open_dataset(content["dataset"], content["fingerprint"])
-    how = replace(settings.evaluation, **{name: value for name, value in overrides.items() if value is not None})
-    how = find_evaluators(how, images, inception_weights, cifar10_weights)
-    own_code = [*(set(content["code"]) - set(REFERENCES)), *how.metrics]
+    evaluation = find_evaluators(settings.evaluation.changed_by(changes), images, inception_weights, cifar10_weights)
+    own_code = [*(set(content["code"]) - set(REFERENCES)), *evaluation.metrics]
     engine, options = _engine(working, settings.threads, own_code)
-    _say_not_available(replace(settings, evaluation=how), images, options.device)
-    _conclude(folder, measure_study(folder, how, engine, options))
+    _say_not_available(replace(settings, evaluation=evaluation), images, options.device)
+    _conclude(folder, measure_study(folder, evaluation, engine, options))
 
 
 @cli.command()
@@ -166,8 +168,8 @@ def report(studies: tuple[str, ...], output: Path | None, results: Path) -> None
     folders = study_folders(results, studies)
     if not studies and output is not None:
         raise UserError("--output is for the page of studies that are named")
-    for those in [folders] if studies else [[folder] for folder in folders]:
-        _report(those, output or report_folder(results, those))
+    for studies_of_page in [folders] if studies else [[folder] for folder in folders]:
+        _report(studies_of_page, output or report_folder(results, studies_of_page))
 
 
 @cli.command()
@@ -194,7 +196,7 @@ def sample(run_folder: Path, number: int, seed: int, output: Path) -> None:
     from benchmark.evaluation.pictures import save_grid
     from benchmark.evaluation.samplers import draw
     from benchmark.randomness import stream
-    from benchmark.trial.trained import load
+    from benchmark.trial.load import load
 
     module = load(run_folder)
     with torch.no_grad():
@@ -209,7 +211,7 @@ def sample(run_folder: Path, number: int, seed: int, output: Path) -> None:
 @cli.command()
 @click.argument("model")
 def check(model: str) -> None:
-    """Hold MODEL (a dotted path such as mypackage.MyGAN) against the contract of GANModule."""
+    """Check MODEL (a dotted path such as mypackage.MyGAN) against the contract of GANModule."""
     from benchmark.model.check import check_gan_module
     from benchmark.model.registry import import_model
 
@@ -242,19 +244,19 @@ def datasets(data_dir: Path, preview: bool) -> None:
     damaged = 0
     for name, recipe in RECIPES.items():
         click.echo(f"{name}: {recipe.summary}")
-        found = recipe.find(data_dir)
-        if found is None:
+        files = recipe.find(data_dir)
+        if files is None:
             click.echo(f"  not in {data_dir}: {recipe.how_to_get}")
             continue
         try:
-            data = prepare(recipe, found)
+            data = prepare(recipe, files)
         except UserError as problem:
             damaged += 1
             click.echo(f"  {problem}")
             continue
         sizes = ", ".join(f"{len(images)} {split}" for split, images in data.splits.items())
         metrics = "critic, diversity, modes" if data.n_modes else "critic, diversity, Inception metrics"
-        click.echo(f"  found in {found.where}; fingerprint {data.fingerprint[:12]}")
+        click.echo(f"  found in {files.where}; fingerprint {data.fingerprint[:12]}")
         click.echo(f"  images of {data.image_shape}: {sizes}")
         click.echo(
             f"  the paper's study: {data.paper_iterations} iterations, latent sizes {data.latent_dims}; metrics: {metrics}"
@@ -266,7 +268,7 @@ def datasets(data_dir: Path, preview: bool) -> None:
 
 
 @cli.command()
-@click.option("--dataset", default="colormnist-mini", show_default=True, help="Data set (see `datasets`), or a folder of images.")
+@dataset_option
 @data_dir_option
 @device_option
 @evaluation_options
@@ -278,7 +280,7 @@ def calibrate(
     inception_weights: Path | None,
     cifar10_weights: Path | None,
     output: Path,
-    **overrides: Any,
+    **changes: Any,
 ) -> None:
     """Measure real images made worse on purpose: noise, blur, dropped classes. Does every metric say so?
 
@@ -296,14 +298,14 @@ def calibrate(
 
     check_writable(output)
     images, target = load_dataset(dataset, data_dir), resolve_device(device)
-    settings = preset("quick", images.image_shape[1], images.paper_iterations)
-    how = replace(settings.evaluation, **{name: value for name, value in overrides.items() if value is not None})
-    how = find_evaluators(how, images, inception_weights, cifar10_weights)
-    _say_not_available(replace(settings, evaluation=how), images, target)
-    table = measure(images, replace(settings, evaluation=how), classes_of(images, data_dir), torch.device(target))
-    text = as_markdown(table, images, how)
-    if images.name == "cifar10" and not how.cifar10.missing:
-        text = f"{describe_classifier(how, data_dir)}\n\n{text}"
+    settings = preset(PRESETS[0], images.image_shape[1], images.paper_iterations)
+    evaluation = find_evaluators(settings.evaluation.changed_by(changes), images, inception_weights, cifar10_weights)
+    settings = replace(settings, evaluation=evaluation)
+    _say_not_available(settings, images, target)
+    table = measure(images, settings, classes_of(images, data_dir), torch.device(target))
+    text = as_markdown(table, images, evaluation)
+    if images.name == "cifar10" and not evaluation.cifar10.missing:
+        text = f"{describe_classifier(evaluation, data_dir)}\n\n{text}"
     write_atomically(output, text + "\n")
     click.echo(text)
 
@@ -391,17 +393,6 @@ def _fail(message: str) -> None:
     sys.exit(2)
 
 
-def _asked(words: dict[str, Any], file: Path | None) -> dict[str, Any]:
-    """The words of the command line, with a file's in place of those that were not given there."""
-    if file is None:
-        return words
-    from benchmark.studies.study_file import read_study_file
-
-    source = click.get_current_context().get_parameter_source
-    given = {name for name in words if source(name) is not click.core.ParameterSource.DEFAULT}
-    return {**words, **{name: value for name, value in read_study_file(file).items() if name not in given}}
-
-
 def _preview(study: Study, images: Any, folder: Path, engine: Engine, options: Options) -> None:
     from benchmark.runner.dry_run import preview
 
@@ -419,7 +410,7 @@ def _say_not_available(settings: Any, images: Any, device: str) -> None:
 
 def _engine(working: Working, threads: int, code: Iterable[str], untrained: Iterable[Run] = ()) -> tuple[Engine, Options]:
     """Where runs are done, and how; `code` names the models and the user's metrics, whose source goes where runs go."""
-    from benchmark.engines import open_engine
+    from benchmark.engines.open import open_engine
     from benchmark.model.registry import dotted_path
     from benchmark.records.tensorboard import summary_writer
     from benchmark.runner.runner import Options

@@ -1,1 +1,1 @@
-"""Data sets: found on disk or downloaded, prepared once, mapped from a cache."""
+"""Find data sets on disk or download them, prepare them once, and map them from a cache."""

@@ -1,4 +1,4 @@
-"""The cache of prepared data: pixels are decoded once, in parallel, and moved to their place when whole."""
+"""Keep prepared data: pixels are decoded once, in parallel, and moved to their place in the cache when whole."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import numpy as np
 import platformdirs
 from tqdm import tqdm
 
-from benchmark.data.source import SPLITS, Found, Split
+from benchmark.data.source import SPLITS, Found, Split, expect_images
 from benchmark.errors import UserError
 from benchmark.files import write_atomically, write_json
 
@@ -27,22 +27,22 @@ BLOCK = 256
 
 
 def root() -> Path:
-    """Where prepared data lies: ALPHAGAN_CACHE, or the user's cache folder."""
+    """Return where prepared data lies: ALPHAGAN_CACHE, or the user's cache folder."""
     return Path(os.environ.get("ALPHAGAN_CACHE") or platformdirs.user_cache_dir("alphagan-benchmark"))
 
 
 def place(name: str, fingerprint: str) -> Path:
-    """The folder of a prepared data set."""
+    """Return the folder of a prepared data set."""
     return root() / f"{name}-{fingerprint[:16]}"
 
 
-def prepared(name: str, version: int, found: Found) -> str:
-    """The fingerprint of a data set whose files were found, after it was prepared, now or before.
+def prepared(name: str, version: int, files: Found) -> str:
+    """Return the fingerprint of a data set whose files were found, after it was prepared, now or before.
 
     Raises:
         UserError: if a file is not what it should be, or the cache cannot be written.
     """
-    identity = json.dumps([name, version, found.stamp, str(found.where)])
+    identity = json.dumps([name, version, files.stamp, str(files.where)])
     known = root() / "known" / hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()[:24]
     if fingerprint := _known(known, name):
         return fingerprint
@@ -51,7 +51,7 @@ def prepared(name: str, version: int, found: Found) -> str:
         with filelock.FileLock(root() / f"{name}.lock"):  # of two processes one prepares and the other waits for it
             if fingerprint := _known(known, name):
                 return fingerprint
-            fingerprint = _prepare(name, version, found)
+            fingerprint = _prepare(name, version, files)
             write_atomically(known, fingerprint)
             return fingerprint
     except OSError as error:
@@ -69,7 +69,7 @@ def _known(known: Path, name: str) -> str | None:
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether a prepared data set has all its files, each as long as its header says."""
+    """Tell whether a prepared data set has all its files, each as long as its header says."""
     try:
         facts = json.loads((folder / "meta.json").read_text())
         for split in SPLITS:
@@ -79,8 +79,9 @@ def is_whole(folder: Path) -> bool:
         return False
 
 
-def _prepare(name: str, version: int, found: Found) -> str:
-    splits = found.splits()
+def _prepare(name: str, version: int, files: Found) -> str:
+    splits = files.splits()
+    _check(name, files, splits)
     for litter in root().glob(f"{name}~*.part"):  # of preparations that were killed; we hold the lock, and no name holds a ~
         shutil.rmtree(litter, ignore_errors=True)
     part = Path(tempfile.mkdtemp(prefix=f"{name}~", suffix=".part", dir=root()))
@@ -90,7 +91,7 @@ def _prepare(name: str, version: int, found: Found) -> str:
             total=sum(splits[split].n for split in SPLITS), desc=f"preparing {name}", unit=" images", delay=1, disable=None
         ) as bar:
             for split in SPLITS:
-                _write(part, split, splits[split], bar)
+                _write(part, split, splits[split], bar, name)
         facts = {"image_shape": splits["train"].shape, "n_modes": splits["train"].n_modes}
         fingerprint = _fingerprint(facts, version, part)
         write_json(part / "meta.json", {**facts, "fingerprint": fingerprint})
@@ -103,8 +104,17 @@ def _prepare(name: str, version: int, found: Found) -> str:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _write(folder: Path, name: str, split: Split, bar: tqdm) -> None:
-    path = folder / f"{name}.npy"
+def _check(name: str, files: Found, splits: Mapping[str, Split]) -> None:
+    """Raise a UserError if a recipe leaves out a split, has too few images, or images of several shapes."""
+    if missing := [split for split in SPLITS if split not in splits]:
+        raise UserError(f"the recipe of {name} makes no {missing[0]} split; {', '.join(SPLITS)} are needed")
+    if len(shapes := {tuple(splits[split].shape) for split in SPLITS}) > 1:
+        raise UserError(f"the splits of {name} have images of several shapes: {', '.join(map(str, sorted(shapes)))}")
+    expect_images(files.where, splits)
+
+
+def _write(folder: Path, split_name: str, split: Split, bar: tqdm, name: str) -> None:
+    path = folder / f"{split_name}.npy"
     pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(split.n, *split.shape))
     if hasattr(os, "posix_fallocate"):  # ask for the space now: a full disk would otherwise kill the process at some later write
         with path.open("r+b") as file:
@@ -112,7 +122,13 @@ def _write(folder: Path, name: str, split: Split, bar: tqdm) -> None:
 
     def fill(start: int) -> int:
         stop = min(start + BLOCK, split.n)
-        pixels[start:stop] = split.read(start, stop)
+        images = np.asarray(split.read(start, stop))
+        if images.dtype != np.uint8 or images.shape != (stop - start, *split.shape):  # an assignment would cast them unseen
+            raise UserError(
+                f"the recipe of {name} reads its {split_name} images as {images.dtype} {images.shape}; uint8 "
+                f"{(stop - start, *split.shape)} was expected"
+            )
+        pixels[start:stop] = images
         return stop - start
 
     with ThreadPoolExecutor(joblib.cpu_count()) as pool:  # decoding releases the interpreter's lock
@@ -120,11 +136,11 @@ def _write(folder: Path, name: str, split: Split, bar: tqdm) -> None:
             bar.update(done)
     pixels.flush()
     if split.modes is not None:
-        np.save(folder / f"{name}-modes.npy", split.modes)
+        np.save(folder / f"{split_name}-modes.npy", split.modes)
 
 
 def pack(name: str, fingerprint: str) -> dict[str, np.ndarray]:
-    """The files of a prepared data set as bytes, (n,) uint8 each, mapped from disk: to be sent to another machine."""
+    """Map the files of a prepared data set as bytes, (n,) uint8 each: to be sent to another machine."""
     return {path.name: np.memmap(path, np.uint8, "r") for path in sorted(place(name, fingerprint).iterdir())}
 
 

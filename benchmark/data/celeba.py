@@ -27,7 +27,7 @@ CELEBA_ZIPS = tuple(
 
 
 def find_celeba(data_dir: Path) -> Found | None:
-    """CelebA's aligned faces in a folder or a zip, split by file number; whatever subset is there."""
+    """Find CelebA's aligned faces in a folder or a zip, split by file number; whatever subset is there."""
     for place in CELEBA_PLACES:
         folder = data_dir / place
         if not folder.is_dir():
@@ -79,7 +79,7 @@ def _celeba(files: Mapping[int, str], read: Callable[[Path], bytes], where: Path
 
 
 def celeba_face(image: Image.Image) -> Pixels:
-    """The centre 160x160 of an aligned face of 178x218, to 64x64 with antialiasing; (3, 64, 64).
+    """Crop the centre 160x160 of an aligned face of 178x218 and resize it with antialiasing: (3, 64, 64) uint8.
 
     Raises:
         ValueError: for an image of another size.

@@ -24,7 +24,7 @@ CIFAR10_MD5 = {
 
 
 def find_cifar10(data_dir: Path) -> Found | None:
-    """CIFAR-10's python batches: the first 45,000 training images, the last 5,000, the official test images."""
+    """Find CIFAR-10's python batches: the first 45,000 training images, the last 5,000, the official test images."""
     for folder in (data_dir / "cifar-10-batches-py", data_dir / "cifar10" / "cifar-10-batches-py", data_dir):
         paths = [folder / name for name in CIFAR10_MD5]
         if all(path.is_file() for path in paths):
@@ -47,15 +47,15 @@ def _cifar10_batch(path: Path) -> tuple[Pixels, NDArray[np.int64]]:
 
 
 def labelled_cifar10(data_dir: Path) -> dict[str, tuple[Pixels, NDArray[np.int64]]]:
-    """Images and labels of the official 50,000 for training and 10,000 for testing, for what needs labels.
+    """Read images and labels of the official 50,000 for training and 10,000 for testing: (n, 3, 32, 32) uint8 and (n,).
 
     Raises:
         UserError: if the files are not there, or are not the publisher's.
     """
-    found = find_cifar10(data_dir)
-    if found is None:
+    files = find_cifar10(data_dir)
+    if files is None:
         raise UserError(f"no CIFAR-10 in {data_dir}: its python batches belong into {data_dir / 'cifar-10-batches-py'}")
-    *training, test = [_cifar10_batch(found.where / name) for name in CIFAR10_MD5]
+    *training, test = [_cifar10_batch(files.where / name) for name in CIFAR10_MD5]
     images, labels = zip(*training, strict=True)
     return {"train": (np.concatenate(images), np.concatenate(labels)), "test": test}
 

@@ -20,7 +20,7 @@ FEWEST = 100
 
 
 def find_folder(folder: Path) -> Found | None:
-    """All images below a folder: centre square, 64x64 (32x32 where most are smaller), split and ordered by files' hashes."""
+    """Find all images below a folder: centre square, 64x64 (32x32 where most are smaller), split and ordered by files' hashes."""
     if not folder.is_dir():
         return None
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
@@ -40,7 +40,7 @@ def _folder(folder: Path, paths: Sequence[Path]) -> dict[str, Split]:
         share = number % 10
         chosen["train" if share < 8 else "validation" if share == 8 else "test"].append(path)
     convert = partial(square, size=size)
-    splits = {split: decoded(some, lambda path: path.read_bytes(), convert, size) for split, some in chosen.items()}
+    splits = {split: decoded(paths, lambda path: path.read_bytes(), convert, size) for split, paths in chosen.items()}
     expect_images(folder, splits)
     return splits
 
@@ -51,7 +51,7 @@ def _content_hash(path: Path) -> int:
 
 
 def folder_size(paths: Sequence[Path]) -> int:
-    """64, or 32 where the median shorter side of a hundred of the images is under 64 pixels."""
+    """Choose 64 pixels a side, or 32 where the median shorter side of a hundred of the images is under 64."""
     sides = []
     for path in paths[:: max(1, len(paths) // 100)]:
         with naming(path), Image.open(path) as image:
@@ -60,7 +60,13 @@ def folder_size(paths: Sequence[Path]) -> int:
 
 
 def square(image: Image.Image, size: int) -> Pixels:
-    """The centre square of an image of any mode, resized with antialiasing; (3, size, size). Transparent pixels become white."""
+    """Crop the centre square of an image of any mode and resize it with antialiasing: (3, size, size) uint8.
+
+    Transparent pixels become white.
+
+    Raises:
+        ValueError: for 32-bit pixels, whose range is not known.
+    """
     image = ImageOps.exif_transpose(image)
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2

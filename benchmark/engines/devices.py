@@ -1,4 +1,4 @@
-"""What there is to compute on."""
+"""Find what there is to compute on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmark.errors import UserError, unknown
 
 
 def resolve_device(name: str) -> str:
-    """The type of device, "cpu" or "cuda", for what a user asks for; "auto" is a GPU where there is one.
+    """Return the type of device, "cpu" or "cuda", for what a user asks for; "auto" is a GPU where there is one.
 
     Raises:
         UserError: for another word, or a GPU that is not there.
@@ -24,7 +24,7 @@ def resolve_device(name: str) -> str:
 
 
 def check_device(name: str) -> None:
-    """Whether a word says what to compute on, here or elsewhere.
+    """Check that a word says what to compute on, here or elsewhere.
 
     Raises:
         UserError: for another word.
@@ -34,6 +34,6 @@ def check_device(name: str) -> None:
 
 
 def visible_gpus() -> list[str]:
-    """The names by which CUDA_VISIBLE_DEVICES selects the GPUs of this process, one by one."""
+    """List the names by which CUDA_VISIBLE_DEVICES selects the GPUs of this process, one by one."""
     named = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
     return named or [str(index) for index in range(torch.cuda.device_count())]

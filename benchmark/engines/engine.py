@@ -1,4 +1,4 @@
-"""What every engine is: a number of places for attempts, and news of them."""
+"""Define what every engine is: a number of places for attempts at runs, and events that tell what becomes of them."""
 
 from __future__ import annotations
 
@@ -85,17 +85,17 @@ class Engine(ABC):
     @property
     @abstractmethod
     def places(self) -> int:
-        """How many attempts it makes at once."""
+        """The number of attempts that it makes at once."""
 
     @property
     @abstractmethod
     def device(self) -> str:
-        """What its attempts compute on, "cpu" or "cuda"."""
+        """The device of its attempts, "cpu" or "cuda"."""
 
     @property
     @abstractmethod
     def summary(self) -> str:
-        """How it works, in half a line for a person."""
+        """Its way of working, in half a line for a person."""
 
     @abstractmethod
     def start(self, job: Job) -> None:
@@ -103,7 +103,7 @@ class Engine(ABC):
 
     @abstractmethod
     def events(self, seconds: float) -> Sequence[Event]:
-        """What happened since it was asked last; waits so long for something to happen.
+        """Return what happened since the last call; wait so many seconds for something to happen.
 
         Every attempt ends with one event that is not `Advanced`.
         """
@@ -114,7 +114,7 @@ class Engine(ABC):
 
     @abstractmethod
     def kill(self, run_id: str, reason: str) -> None:
-        """End an attempt at once; it is `Lost`, for that reason."""
+        """End an attempt at once; its event is `Lost`, with this reason."""
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""Runs as processes of this machine, one a run, forked from a server process that has imported everything once."""
+"""Do runs in processes of this machine, one a run, forked from a server process that has imported everything once."""
 
 from __future__ import annotations
 
@@ -45,24 +45,24 @@ _STARTING = threading.Lock()
 
 
 def cores() -> int:
-    """How many cores this process may use: the machine's, less what affinity and a container's quota take away."""
+    """Count the cores that this process may use: the machine's, less what affinity and a container's quota take away."""
     return int(joblib.cpu_count())
 
 
 def memory() -> int:
-    """Bytes that this process and its workers may still take: the machine's, or what a container leaves of it."""
+    """Return the bytes that this process and its workers may still take: the machine's, or what a container leaves of it."""
     free = int(psutil.virtual_memory().available)
     for limit, used in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
         files = [Path("/sys/fs/cgroup") / name for name in (limit, used)]
         if all(file.exists() for file in files) and files[0].read_text().strip() != "max":
             stat = dict(line.split() for line in files[1].with_name("memory.stat").read_text().splitlines())
-            cached = int(stat.get("total_inactive_file", stat.get("inactive_file", 0)))  # can be given back
+            cached = int(stat.get("total_inactive_file", stat.get("inactive_file", 0)))  # can be released
             free = min(free, int(files[0].read_text()) - int(files[1].read_text()) + cached)
     return max(free, 0)
 
 
 def resolve_workers(asked: int | None, threads: int, gpus: int = 0, runs_per_gpu: int = 1, run_memory: int | None = None) -> int:
-    """How many runs to do at once: as many as cores, memory and GPUs bear.
+    """Choose how many runs are done at once: as many as cores, memory and GPUs bear.
 
     Args:
         asked: by the user; None for as many as the machine bears.
@@ -87,7 +87,7 @@ def resolve_workers(asked: int | None, threads: int, gpus: int = 0, runs_per_gpu
 
 
 def start_process(target: Callable[..., None], arguments: tuple[Any, ...], threads: int) -> BaseProcess:
-    """Begin a process as a fork of a server that has imported torch, Lightning and the metrics once, which takes no time.
+    """Start a process as a fork of a server that has imported torch, Lightning and the metrics once, which takes no time.
 
     The first one starts the server, with the number of threads in its environment before it imports torch, and with an allocator
     that keeps what it has. The same server serves this process to its end: who wants another number of threads later sets it in
@@ -99,8 +99,8 @@ def start_process(target: Callable[..., None], arguments: tuple[Any, ...], threa
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["benchmark.engines.local"])
     process = context.Process(target=target, args=arguments, daemon=True)
-    given = {name: os.environ.get(name, value) for name, value in ALLOCATOR.items()}
-    with _STARTING, _environment(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads), **given):
+    allocator = {name: os.environ.get(name, value) for name, value in ALLOCATOR.items()}
+    with _STARTING, _environment(OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads), **allocator):
         before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # the server inherits that: it is not for it to answer them
         try:
             process.start()
@@ -202,34 +202,34 @@ class LocalEngine(Engine):
         in_use = [worker.gpu for worker in self.workers.values()]
         gpu = min(self.gpus, key=in_use.count) if self.gpus else None
         environment = {} if gpu is None else self.sharing.environment_on(gpu)
-        ours, theirs = multiprocessing.Pipe()
+        pipe, far_end = multiprocessing.Pipe()
         try:
-            process = start_process(_worker_main, (job, environment, theirs), self.threads)
+            process = start_process(_worker_main, (job, environment, far_end), self.threads)
         except (EOFError, OSError) as error:
-            ours.close()
+            pipe.close()
             self.unheard.append(Lost(job.run.id, f"no process could be started: {error or type(error).__name__}"))
             return
         finally:
-            theirs.close()
+            far_end.close()
         try:
             handle = psutil.Process(process.pid)
         except psutil.NoSuchProcess:
-            ours.close()
+            pipe.close()
             self.unheard.append(Lost(job.run.id, "its process ended at once"))
             return
-        self.workers[job.run.id] = _Worker(job, process, handle, ours, gpu)
+        self.workers[job.run.id] = _Worker(job, process, handle, pipe, gpu)
 
     def events(self, seconds: float) -> list[Event]:
-        """What happened since it was asked last."""
+        """Return what happened since the last call."""
         unheard, self.unheard = self.unheard, []
         ready = wait([worker.pipe for worker in self.workers.values()], 0 if unheard else min(seconds, WATCH_SECONDS))
-        found = unheard + [
+        events = unheard + [
             event for worker in list(self.workers.values()) if worker.pipe in ready and (event := self._listen(worker))
         ]
         if time.monotonic() - self.watched_at >= WATCH_SECONDS:
             self.watched_at = time.monotonic()
             self._watch_memory()
-        return found
+        return events
 
     def _listen(self, worker: _Worker) -> Event | None:
         """What a worker says; its last word is believed when its process has ended."""
@@ -255,7 +255,7 @@ class LocalEngine(Engine):
                 info = worker.handle.memory_info()
             except psutil.Error:  # it has just ended
                 continue
-            used = info.rss - getattr(info, "shared", 0)  # what is mapped of the data set's cache can be given back at any time
+            used = info.rss - getattr(info, "shared", 0)  # what is mapped of the data set's cache can be released at any time
             if used > self.run_memory:
                 gib = self.run_memory / 2**30
                 self.kill(name, f"out of memory: it took more than its {gib:.1f} GiB (--run-memory gives it more)")
@@ -336,7 +336,7 @@ def _worker_main(job: Job, environment: Mapping[str, str], pipe: Connection) -> 
 
 
 def redirect(output: Path) -> None:
-    """Let what this process prints go to a file, and not between the lines of the study."""
+    """Send what this process prints to a file, and not between the lines of the study."""
     output.parent.mkdir(parents=True, exist_ok=True)
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for stream in (1, 2):

@@ -1,4 +1,4 @@
-"""NVIDIA's Multi-Process Service: what several processes send to one GPU is done side by side, and not in turns.
+"""Use NVIDIA's Multi-Process Service, by which a GPU does side by side, and not in turns, what several processes send it.
 
 https://docs.nvidia.com/deploy/mps
 """
@@ -37,12 +37,12 @@ class Sharing:
     """What GPUs are called there, where that is not what they are called here."""
 
     def environment_on(self, gpu: str) -> dict[str, str]:
-        """The environment of a process that is to see one GPU."""
+        """Return the environment variables of a process that is to see one GPU."""
         return {**self.environment, "CUDA_VISIBLE_DEVICES": self.names.get(gpu, gpu)}
 
 
 def expected() -> str:
-    """How processes will share a GPU here, as far as it can be told before anything is started."""
+    """Say how processes will share a GPU here, as far as it can be told before anything is started."""
     if "CUDA_MPS_PIPE_DIRECTORY" in os.environ or (DEFAULT_PIPES / "control").exists():
         return "by the MPS that is running"
     return BY_MPS if shutil.which(PROGRAM) else f"by time slices (for MPS, {PROGRAM} is missing)"
@@ -97,11 +97,11 @@ def _daemon(gpus: Sequence[str]) -> Iterator[Sharing]:
 
 
 def computing_on(gpus: int) -> str:
-    """A program that ends well if it can compute on so many GPUs."""
+    """Write a program that ends without an error if it can compute on so many GPUs."""
     return f"import torch; [torch.ones(1, device=f'cuda:{{i}}').item() for i in range({gpus})]"
 
 
-def _run(command: Sequence[str], environment: Mapping[str, str], seconds: float, said: str = "") -> None:
+def _run(command: Sequence[str], environment: Mapping[str, str], seconds: float, input_text: str = "") -> None:
     """Run a program to its end.
 
     Raises:
@@ -112,7 +112,7 @@ def _run(command: Sequence[str], environment: Mapping[str, str], seconds: float,
             process = subprocess.run(  # noqa: S603 - NVIDIA's program, or this Python
                 command,
                 env=environment,
-                input=said,
+                input=input_text,
                 stdout=words,
                 stderr=subprocess.STDOUT,
                 text=True,

@@ -1,4 +1,4 @@
-"""Runs as tasks of a Ray cluster: source, data and weights travel to the nodes, the runs' files come back. No disk is shared."""
+"""Do runs as tasks of a Ray cluster: source, data and weights travel to its nodes, the runs' files come back; no shared disk."""
 
 from __future__ import annotations
 
@@ -69,15 +69,15 @@ class _Supplies:
     weights: dict[str, Any] = field(default_factory=dict)
 
     def of(self, job: Job) -> ray_task.Supplies:
-        run, how = job.run, job.run.settings.evaluation
+        run, evaluation = job.run, job.run.settings.evaluation
         key = (run.dataset, run.fingerprint)
         if key not in self.data:
             self.data[key] = _put(run.dataset, cache.pack(*key))
-        used = [evaluator for evaluator in (how.inception, how.cifar10) if not evaluator.missing]
+        used = [evaluator for evaluator in (evaluation.inception, evaluation.cifar10) if not evaluator.missing]
         for evaluator in used:
             if evaluator.sha256 not in self.weights:
                 self.weights[evaluator.sha256] = _put(evaluator.path, Path(evaluator.path).read_bytes())
-        return ray_task.Supplies([self.data[key]], {some.sha256: [self.weights[some.sha256]] for some in used})
+        return ray_task.Supplies([self.data[key]], {evaluator.sha256: [self.weights[evaluator.sha256]] for evaluator in used})
 
 
 def _put(name: str, content: Any) -> Any:
@@ -183,22 +183,22 @@ class RayEngine(Engine):
             self.tasks[job.run.id] = _Task(job, reference, self.attempts, claim)
 
     def events(self, seconds: float) -> list[Event]:
-        """What happened since it was asked last."""
-        found, self.unheard = self.unheard, []
+        """Return what happened since the last call."""
+        events, self.unheard = self.unheard, []
         references = {task.reference: task for task in self.tasks.values()}
         ready: Sequence[Any] = []
         if references:
-            ready = ray.wait(list(references), num_returns=1, timeout=0 if found else seconds)[0]
-        elif not found:
+            ready = ray.wait(list(references), num_returns=1, timeout=0 if events else seconds)[0]
+        elif not events:
             time.sleep(seconds)
-        found += [self._end(references[reference]) for reference in ready]
+        events += [self._end(references[reference]) for reference in ready]
         for name, (attempt, node, iteration) in self._news().items():
             task = self.tasks.get(name)
             if task and task.attempt == attempt:
                 task.node = node
                 RunFolder(task.job.folder).advance(iteration)
-                found.append(Advanced(name, iteration))
-        return found + self._look_for_nodes()
+                events.append(Advanced(name, iteration))
+        return events + self._look_for_nodes()
 
     def _news(self) -> dict[str, tuple[int, str, int]]:
         """What the mailbox has; a new one, where the old one was killed, has to hear first that runs are to stop."""
@@ -210,7 +210,7 @@ class RayEngine(Engine):
             return {}
 
     def _end(self, task: _Task) -> Event:
-        """What an attempt gave back, written down; or why it gave nothing."""
+        """What an attempt returned, written down; or why it returned nothing."""
         name = task.job.run.id
         try:
             event, files = ray.get(task.reference)
@@ -328,9 +328,9 @@ def _silence() -> None:
 
 def _stage_source(models: Iterable[str], stage: Path) -> None:
     """Copy our packages and the models' own modules to where Ray takes them from; nothing else travels."""
-    ours = ("benchmark", "metrics", "baselines", "alphagan")
+    packages = ("benchmark", "metrics", "baselines", "alphagan")
     ignored = shutil.ignore_patterns("__pycache__", "*.pyc", ".*", "results", "runs")
-    for root, name in source_roots([*ours, *models]).items():
+    for root, name in source_roots([*packages, *models]).items():
         if root.is_dir():  # a package without `__init__` may lie in several folders
             shutil.copytree(root, stage / name, ignore=ignored, dirs_exist_ok=True)
         else:

@@ -1,4 +1,4 @@
-"""How many runs at once make the most of a GPU? Found by a short probe, in processes like those in which runs are done."""
+"""Find how many runs should share a GPU, by a short probe in processes like those in which runs are done."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -20,10 +20,10 @@ from tqdm import tqdm
 from benchmark.data.datasets import open_dataset
 from benchmark.engines import mps
 from benchmark.engines.local import SIGNALS, redirect, start_process
-from benchmark.model.build import build
 from benchmark.model.gan_module import GANModule
 from benchmark.model.train import train
 from benchmark.studies.run import Run
+from benchmark.trial.load import build_model
 
 ENOUGH = 0.95
 """A number of runs that does this share of the best one's iterations is preferred where it is smaller."""
@@ -56,21 +56,21 @@ class Packing:
 
     @property
     def runs(self) -> int:
-        """How many runs are to share a GPU."""
+        """The number of runs that are to share a GPU."""
         return runs_that_pay(self.rates) if self.rates else 1
 
     def __str__(self) -> str:
         if not self.rates:
             return f"how many runs pay on a GPU could not be probed ({self.failed}): 1 at once; --runs-per-gpu sets a number"
         digits = 0 if self.rates[1] >= 10 else 2
-        alone, *shared = (f"{rate:,.{digits}f}" for rate in self.rates.values())
-        found = [f"{rate} with {count}" for rate, count in zip(shared, list(self.rates)[1:], strict=True)]
+        alone, *shared_rates = (f"{rate:,.{digits}f}" for rate in self.rates.values())
+        shared = [f"{rate} with {count}" for rate, count in zip(shared_rates, list(self.rates)[1:], strict=True)]
         failed = f" ({2 * max(self.rates)} failed: {self.failed})" if self.failed else ""
-        return ", ".join([f"one GPU does {alone} iterations a second with 1 run", *found]) + f"{failed}: {self.runs} at once"
+        return ", ".join([f"one GPU does {alone} iterations a second with 1 run", *shared]) + f"{failed}: {self.runs} at once"
 
 
 def runs_that_pay(rates: Mapping[int, float], share: float = ENOUGH) -> int:
-    """The smallest number of runs at once that together are nearly as fast as the fastest.
+    """Choose the smallest number of runs at once that together are nearly as fast as the fastest.
 
     Args:
         rates: of all runs together, by how many there were.
@@ -103,7 +103,7 @@ def probe_by_doubling(rate: Callable[[int], float], most: int) -> Packing:
 
 
 def probe_gpu(run: Run, gpu: str, most: int) -> Packing:
-    """How fast runs are that share a GPU, in the way in which an engine lets them share it.
+    """Measure how fast runs are that share a GPU in the way in which an engine lets them share it.
 
     Args:
         run: a model's, one of those that are to be trained.
@@ -118,7 +118,7 @@ def probe_gpu(run: Run, gpu: str, most: int) -> Packing:
 def train_together(
     run: Run, count: int, device: str, environment: Mapping[str, str], seconds: float = SECONDS
 ) -> Sequence[float]:
-    """Train a run in several processes at once; the iterations a second of each. Nothing is kept.
+    """Train a run in several processes at once and return the iterations a second of each. Nothing is kept.
 
     All wait for each other when they have warmed up.
 
@@ -135,15 +135,15 @@ def train_together(
     team: list[tuple[BaseProcess, Connection]] = []
     try:
         for _ in range(count):
-            ours, theirs = multiprocessing.Pipe()
+            pipe, far_end = multiprocessing.Pipe()
             try:
-                process = start_process(_train, (run, device, environment, seconds, theirs), run.settings.threads)
+                process = start_process(_train, (run, device, environment, seconds, far_end), run.settings.threads)
             except (EOFError, OSError) as error:
-                ours.close()
+                pipe.close()
                 raise Failed(f"no process could be started: {error or type(error).__name__}") from None
             finally:
-                theirs.close()
-            team.append((process, ours))
+                far_end.close()
+            team.append((process, pipe))
         pipes = [pipe for _, pipe in team]
         _hear(pipes, WARM_UP_SECONDS)
         for pipe in pipes:
@@ -166,12 +166,12 @@ def _hear(pipes: Sequence[Connection], seconds: float) -> list[float]:
         if not pipe.poll(max(end - time.monotonic(), 0)):
             raise Failed(f"no answer for {seconds:.0f} seconds")
         try:
-            said: float | str = pipe.recv()
+            answer: float | str = pipe.recv()
         except (EOFError, OSError):
             raise Failed("a process ended early") from None
-        if isinstance(said, str):
-            raise Failed(said)
-        numbers.append(said)
+        if isinstance(answer, str):
+            raise Failed(answer)
+        numbers.append(answer)
     return numbers
 
 
@@ -220,17 +220,16 @@ def _train(run: Run, device: str, environment: Mapping[str, str], seconds: float
     redirect(Path(os.devnull))
     os.environ.update(environment)  # before anything here has asked CUDA
     torch.set_num_threads(run.settings.threads)
-    said: float | str
+    answer: float | str
     try:
         pixels = open_dataset(run.dataset, run.fingerprint)["train"]
-        endless = replace(run, settings=replace(run.settings, iterations=ENDLESS))
-        train(build(run).to(device), pixels, endless, [_Pace(pipe, seconds)], torch.device(device))
-        said = "its training ended"
+        train(build_model(run).to(device), pixels, ENDLESS, run.settings.batch_size, [_Pace(pipe, seconds)])
+        answer = "its training ended"
     except _Enough as enough:
-        said = enough.rate
+        answer = enough.rate
     except (Exception, SystemExit) as error:
-        said = " ".join(f"{type(error).__name__}: {error}".split())[:REASON_LENGTH]
+        answer = " ".join(f"{type(error).__name__}: {error}".split())[:REASON_LENGTH]
     try:
-        pipe.send(said)
+        pipe.send(answer)
     finally:
         os._exit(0)  # a model's threads may not want to end

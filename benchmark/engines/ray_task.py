@@ -1,4 +1,4 @@
-"""What a node of a Ray cluster does: one attempt at a run, in a folder of its own; its files are what it gives back."""
+"""Make one attempt at a run on a node of a Ray cluster, in a folder of its own, whose files it returns."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class Mailbox:
         self.stopping = False
 
     def post(self, run_id: str, attempt: int, node: str, iteration: int) -> bool:
-        """Take the news of a run; whether it is to stop."""
+        """Take the news of a run; return whether it is to stop."""
         self.news[run_id] = (attempt, node, iteration)
         return self.stopping
 
     def read(self) -> dict[str, tuple[int, str, int]]:
-        """The latest news of each run since this was asked last: attempt, node, iteration."""
+        """Return the latest news of each run since the last call: attempt, node, iteration."""
         news, self.news = self.news, {}
         return news
 
@@ -76,7 +76,7 @@ class Supplies:
 def attempt_on_node(
     job: Job, attempt: int, files: Files, mailbox: Any, supplies: Supplies, storage: str | None
 ) -> tuple[Event, Files]:
-    """Make an attempt at a run in a scratch folder; how it ended, and all files of the run."""
+    """Make an attempt at a run in a scratch folder; return how it ended, and all files of the run."""
     scratch = Path(tempfile.mkdtemp(prefix=f"{job.run.id}-"))
     saves = Saves(storage, job, scratch, attempt) if storage else None
     watcher = MailboxWatcher(job.run.id, attempt, mailbox, saves)
@@ -102,7 +102,7 @@ def attempt_on_node(
 
 
 def read_files(folder: Path) -> Files:
-    """The files of a run's folder."""
+    """Read the files of a run's folder."""
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name not in NOT_CARRIED]
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths if path.suffix != ".part"}
 
@@ -195,10 +195,10 @@ def _supplied(job: Job, supplies: Supplies) -> Job:
     """The job with all that it needs on this node."""
     with ThreadPoolExecutor(1) as thread:  # waiting in the main thread would give the task's cores away
         thread.submit(_fetch_data, job, supplies).result()
-        how = job.run.settings.evaluation
-        inception = thread.submit(_fetch_weights, how.inception, supplies).result()
-        cifar10 = thread.submit(_fetch_weights, how.cifar10, supplies).result()
-    evaluation = replace(how, inception=inception, cifar10=cifar10)
+        evaluation = job.run.settings.evaluation
+        inception = thread.submit(_fetch_weights, evaluation.inception, supplies).result()
+        cifar10 = thread.submit(_fetch_weights, evaluation.cifar10, supplies).result()
+    evaluation = replace(evaluation, inception=inception, cifar10=cifar10)
     return replace(job, run=replace(job.run, settings=replace(job.run.settings, evaluation=evaluation)))
 
 
@@ -212,11 +212,11 @@ def _fetch_data(job: Job, supplies: Supplies) -> None:
     if cache.is_whole(cache.place(run.dataset, run.fingerprint)):
         return
     recipe, data_dir = RECIPES.get(run.dataset), os.environ.get("DATA_DIR")
-    found: Found | None = recipe.find(Path(data_dir)) if recipe and data_dir else None
-    if recipe is None or found is None:
+    files: Found | None = recipe.find(Path(data_dir)) if recipe and data_dir else None
+    if recipe is None or files is None:
         cache.unpack(run.dataset, run.fingerprint, ray.get(supplies.data[0]))
         return
-    fingerprint = cache.prepared(recipe.name, recipe.version, found)
+    fingerprint = cache.prepared(recipe.name, recipe.version, files)
     if fingerprint != run.fingerprint:
         raise UserError(
             f"{run.dataset} in this node's DATA_DIR {data_dir} is not the study's: its fingerprint is {fingerprint[:12]} there, "

@@ -1,4 +1,4 @@
-"""What happens in a worker, whatever engine started it: claim the run, make the attempt."""
+"""Work on a run in a worker, whatever engine started it: claim the run, make the attempt."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from benchmark.trial.trial import run_trial
 
 
 def work(job: Job, watcher: Watcher) -> Event:
-    """Make an attempt at a run, unless another process does or did; how the attempt ended."""
+    """Make an attempt at a run, unless another process does or did; return how the attempt ended."""
     folder, name = RunFolder(job.folder), job.run.id
     try:
-        with folder.claimed() as ours:
-            if not ours:
+        with folder.claimed() as is_claimed:
+            if not is_claimed:
                 return Taken(name)
             if folder.has_ended_since(job.seen):
                 return Ended(name)

@@ -137,4 +137,4 @@ class TrainingGenerator:
 
 def restart_draws(module: GANModule) -> None:
     """Let a model's draws outside of its training begin anew: each measurement meets the same ones, whatever came before it."""
-    module._outside = None
+    module.restart_draws()

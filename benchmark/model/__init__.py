@@ -1,1 +1,1 @@
-"""What a model is: the contract, models by name and by code, building, training, checking."""
+"""Say what a model is: its contract. Find, name, build, train and check models."""

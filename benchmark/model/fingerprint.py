@@ -19,6 +19,8 @@ from benchmark.model.syntax import Code, Imported, Place, digest, find, read
 SHARED_CODE = {
     "build": "benchmark.model.build",
     "gan_module": "benchmark.model.gan_module",
+    "phase": "benchmark.model.phase",
+    "training": "benchmark.model.training",
     "losses": "benchmark.losses",
     "networks": "benchmark.networks",
     "randomness": "benchmark.randomness",

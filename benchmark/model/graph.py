@@ -1,8 +1,8 @@
-"""Something that a device does again and again, recorded once as a graph of its kernels and replayed.
+"""Record work that a device repeats as a graph of its kernels, and replay that.
 
 The networks here are small: launching their kernels one by one takes a GPU's host longer than the GPU needs to compute them. A
-CUDA graph launches all of them at once. Eager execution stays the reference: it comes first, and a graph is believed only if it
-gives the same.
+CUDA graph launches all of them at once. Eager execution stays the reference: it comes first, and a graph is used only if its
+result is the same.
 """
 
 from __future__ import annotations
@@ -20,32 +20,30 @@ import torch
 from torch import Tensor
 
 EAGER_FIRST = 3
-"""Times that something is done eagerly: optimizers make their state, libraries choose their kernels."""
+"""How often work is done eagerly before it is captured: optimizers make their state, libraries choose their kernels."""
 TOLERANCE = 1e-5
-"""Relative difference to what eager execution gives, up to which a graph is believed."""
-
-
+"""Relative difference from the result of eager execution up to which a graph is used."""
 EAGER = "EAGER"
-"""Of the environment: 1 lets everything be executed eagerly, to compare or to look for a mistake."""
+"""A variable of the environment: with 1 everything is executed eagerly, to compare or to look for a mistake."""
 DEEPEST = 6
-"""How far lists in lists are looked through."""
+"""Levels of lists in lists that are searched for what has changed."""
 
 
 class CannotCapture(RuntimeError):
-    """What is to be captured does something that a graph could not repeat."""
+    """The work that is to be captured does something that a graph could not repeat."""
 
 
 class Graph(Protocol):
-    """What a device has been told to do, to be done again."""
+    """A recording of a device's work, to be repeated."""
 
     def forbids_waiting(self) -> AbstractContextManager[None]:
-        """Inside, it is an error to wait for the device, which could not be recorded."""
+        """Make it an error, inside a block, to wait for the device, which could not be recorded."""
 
     def record(self, work: Callable[[], None], streams: Sequence[torch.Generator]) -> None:
-        """Record what work tells the device, without doing it. Draws come from streams, which are seeded anew for each replay."""
+        """Record work without doing it. Draws come from streams, which are seeded anew for each replay."""
 
     def replay(self) -> None:
-        """Do it, with the random streams as they are now."""
+        """Do the work that was recorded, with the random streams as they are now."""
 
 
 class CudaGraph:
@@ -58,7 +56,7 @@ class CudaGraph:
 
     @contextmanager
     def forbids_waiting(self) -> Iterator[None]:
-        """An error outside of a capture harms nothing; in some versions of torch, one inside lets no random stream draw again."""
+        """Let CUDA raise where the host would wait, before a capture: one that fails may break all random streams."""
         before = torch.cuda.get_sync_debug_mode()
         torch.cuda.set_sync_debug_mode("error")
         try:
@@ -88,29 +86,29 @@ class CudaGraph:
 
 
 def graphs_of(device: torch.device) -> Callable[[], Graph] | None:
-    """What makes graphs on a device: None where there are none, or where the environment's EAGER=1 asks for none."""
+    """Return what makes graphs on a device: None where there are none, or where the environment's EAGER=1 asks for none."""
     return CudaGraph if device.type == "cuda" and os.environ.get(EAGER, "0") in ("", "0") else None
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be repeated: the same calls on the same tensors each time."""
+    """Work that is to be repeated: the same calls on the same tensors each time."""
 
     begin: Callable[[], None]
-    """Seeds the random streams for the next time."""
+    """Seeds the random streams, before each time."""
     do: Callable[[], None]
     weights: Sequence[Tensor]
-    """By these eager execution and a graph are compared."""
+    """In these eager execution and a graph are compared first."""
     streams: Sequence[torch.Generator]
     """Where draws come from."""
-    holds: Callable[[], Mapping[str, object]]
-    """All that may change from one time to the next, by name: values, tensors, lists and dictionaries of them."""
+    state: Callable[[], Mapping[str, object]]
+    """Names all that may change from one time to the next: values, tensors, lists and dictionaries of them."""
     recording: Callable[[], AbstractContextManager[None]] = nullcontext
     """A context around the recording."""
 
 
 class Repeated:
-    """Work that is repeated: eagerly, or from a graph once it is known to give the same.
+    """Repeat work: eagerly, or from a graph once it is known to have the same result.
 
     Args:
         work: what is repeated.
@@ -123,19 +121,19 @@ class Repeated:
         self._why_eager = ""
         self._eager_left = EAGER_FIRST
 
-    def stay_eager(self, why: str) -> None:
-        """Do without a graph, for a reason that people are told where there could have been one."""
+    def stay_eager(self, reason: str) -> None:
+        """Do without a graph from now on, and warn of the reason where there could have been one."""
         if self.new_graph is not None:
-            self._why_eager, self.new_graph = why, None
-            warnings.warn(f"trained without a graph, which takes longer: {why}", stacklevel=2)
+            self._why_eager, self.new_graph = reason, None
+            warnings.warn(f"trained without a graph, which takes longer: {reason}", stacklevel=2)
 
     @property
     def execution(self) -> str:
-        """Either captured, or eager with the reason where a graph could have been had."""
+        """How it is done: "captured", or "eager" with the reason where there could have been a graph."""
         return "captured" if self.graph else f"eager: {self._why_eager}" if self._why_eager else "eager"
 
     def __call__(self) -> None:
-        """Do it once more."""
+        """Do the work once more."""
         if self.graph is not None:
             self.work.begin()
             self.graph.replay()
@@ -152,21 +150,20 @@ class Repeated:
         self.work.do()
 
     def _watched(self) -> None:
-        """Do it eagerly; no graph can do it if the last time before a capture changes something that is no tensor's content."""
+        """Do the work eagerly; the last time before a capture, see whether it changes anything but the content of tensors."""
         if self._eager_left:
             self._eagerly()
             return
-        before = look(self.work.holds()).facts
+        before = contents(self.work.state()).facts
         self._eagerly()
-        after = look(self.work.holds()).facts
+        after = contents(self.work.state()).facts
         changed = [name for name in {**before, **after} if before.get(name) != after.get(name)]
         if changed:
             self.stay_eager(f"it changes {changed[0]} on the host, which a graph would not")
 
     def _capture(self, graph: Graph) -> None:
-        """Do it once more, both ways from the same state; what eager execution gives stands unless a graph gives the same."""
-        weights, rest = self.work.weights, look(self.work.holds()).tensors
-        tensors = [value.detach() for value in (*weights, *rest)]
+        """Do the work once more, both ways from the same state; the eager result stands unless the graph's is the same."""
+        tensors = [value.detach() for value in (*self.work.weights, *contents(self.work.state()).tensors)]
         before = [value.clone() for value in tensors]
         try:
             with graph.forbids_waiting():
@@ -178,66 +175,70 @@ class Repeated:
             return
         expected = [value.clone() for value in tensors]
         torch._foreach_copy_(tensors, before)
+        if problem := self._problem(graph, tensors, expected):
+            torch._foreach_copy_(tensors, expected)
+            self.stay_eager(problem)
+        else:
+            self.graph = graph
+
+    def _problem(self, graph: Graph, tensors: Sequence[Tensor], expected: Sequence[Tensor]) -> str:
+        """Record and replay the work; say what is wrong with the graph, or nothing."""
         try:
             with self.work.recording():
                 graph.record(self.work.do, self.work.streams)
             self.work.begin()
             graph.replay()
-            n = len(weights)
-            off = max(relative_difference(tensors[:n], expected[:n]), relative_difference(tensors[n:], expected[n:]))
-            why = "" if off <= TOLERANCE else f"a graph of it gave something else, by {off:.1e} of its norm"
+            n = len(self.work.weights)
+            weights = relative_difference(tensors[:n], expected[:n])
+            difference = max(weights, relative_difference(tensors[n:], expected[n:]))
         except Exception as error:  # a graph that cannot be had is no reason to end a training
-            why = f"it cannot be captured as a graph: {_first_cause(error)}"
-        if why:
-            torch._foreach_copy_(tensors, expected)
-            self.stay_eager(why)
-        else:
-            self.graph = graph
+            return f"it cannot be captured as a graph: {_first_cause(error)}"
+        return "" if difference <= TOLERANCE else f"a graph of it gave something else, by {difference:.1e} of its norm"
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What is held in nested lists and dictionaries."""
+class Contents:
+    """What nested lists and dictionaries contain."""
 
     facts: dict[str, object]
     """By their place: plain values, lengths of lists, and where tensors lie."""
     tensors: list[Tensor]
 
 
-def look(things: Mapping[str, object]) -> Seen:
-    """Look through values, tensors, lists and dictionaries; other objects are not looked into."""
-    seen = Seen({}, [])
+def contents(state: Mapping[str, object]) -> Contents:
+    """Collect values and tensors from lists and dictionaries; other objects are not opened."""
+    collected = Contents({}, [])
 
     def visit(place: str, thing: object, depth: int) -> None:
         if isinstance(thing, Tensor):
-            seen.facts[place] = thing.data_ptr(), tuple(thing.shape)
+            collected.facts[place] = thing.data_ptr(), tuple(thing.shape)
             if 0 not in thing.stride():  # one number that stands in many places cannot be written to each
-                seen.tensors.append(thing)
+                collected.tensors.append(thing)
         elif isinstance(thing, int | float | str | None):
-            seen.facts[place] = thing
+            collected.facts[place] = thing
         elif isinstance(thing, Mapping | list | tuple) and depth < DEEPEST:
-            seen.facts[place] = len(thing)
+            collected.facts[place] = len(thing)
             for key, value in thing.items() if isinstance(thing, Mapping) else enumerate(thing):
                 visit(f"{place}[{key!r}]" if isinstance(key, int | str) else f"{place}[{id(key)}]", value, depth + 1)
 
-    for place, thing in things.items():
+    for place, thing in state.items():
         visit(place, thing, 0)
-    return seen
+    return collected
 
 
 def _first_cause(error: BaseException) -> str:
-    """What went wrong first: leaving a broken capture raises once more."""
+    """Say what went wrong first: leaving a broken capture raises once more."""
     while error.__context__ is not None:
         error = error.__context__
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def relative_difference(values: Iterable[Tensor], expected: Iterable[Tensor]) -> float:
-    """The norm of what tensors differ by, relative to their norm, all taken together; infinite where not both are finite."""
+    """Compute the norm of the difference of tensors over their norm, all taken together; infinite where either is not finite."""
     pairs = [(value.double(), other.double()) for value, other in zip(values, expected, strict=True)]
     if all(torch.equal(value, other) for value, other in pairs):
         return 0.0
-    off = torch.stack([(value - other).square().sum() for value, other in pairs]).sum()
+    difference = torch.stack([(value - other).square().sum() for value, other in pairs]).sum()
     norm = torch.stack([other.square().sum() for _, other in pairs]).sum()
-    difference = (off / norm).sqrt().item()
-    return difference if math.isfinite(difference) else math.inf
+    ratio = (difference / norm).sqrt().item()
+    return ratio if math.isfinite(ratio) else math.inf

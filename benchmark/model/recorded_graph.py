@@ -1,7 +1,7 @@
-"""What a CUDA graph does, on the CPU: the operations of some work are recorded on fixed tensors, and replayed without its Python.
+"""Record the operations of some work on fixed tensors, and replay them without its Python: what a CUDA graph does, on the CPU.
 
-It is no faster than eager execution. It tells where there is no GPU whether something can be captured, and whether a graph of it
-does the same: nothing on the host happens again, tensors stay where they are, nothing may wait for a value.
+It is no faster than eager execution. It tells where there is no GPU whether work can be captured, and whether a graph of it does
+the same: nothing on the host happens again, tensors stay where they are, nothing may wait for a value.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ WAITS = {
 }
 """Operations for which a GPU's host waits for values, and why."""
 TO_THE_HOST = (Tensor.cpu, Tensor.numpy, Tensor.tolist, Tensor.__array__)
-"""Which operations do so that are none on a CPU."""
+"""What brings values to a GPU's host, and is no operation on a CPU."""
 INDEXING = (aten.index.Tensor, aten.index_put.default, aten.index_put_.default)
 
 
 class _OnTheDevice(TorchFunctionMode):
-    """Refuses what brings values to the host."""
+    """Refuse what brings values to the host."""
 
     def __torch_function__(self, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
         if function in TO_THE_HOST:
@@ -52,11 +52,11 @@ class RecordedGraph(TorchDispatchMode):
         self.made: set[int] = set()
 
     def forbids_waiting(self) -> AbstractContextManager[None]:
-        """Recording tells."""
+        """Forbid nothing: recording does."""
         return nullcontext()
 
     def record(self, work: Callable[[], None], streams: Sequence[torch.Generator]) -> None:
-        """Record, and put back what was changed: as if nothing had been done.
+        """Record the work, and undo what it changed.
 
         Raises:
             CannotCapture: for work that a GPU's host would wait in.
@@ -76,32 +76,38 @@ class RecordedGraph(TorchDispatchMode):
         for tensor in _written(operation, args, kwargs):
             if tensor.untyped_storage().data_ptr() not in self.made and id(tensor) not in self.before:
                 self.before[id(tensor)] = tensor, tensor.clone()
-        found = operation(*args, **kwargs)
+        result = operation(*args, **kwargs)
         if not _is_view(operation):
             # An operation that writes gives what it was given; others make tensors, into which each replay puts its values.
-            made = [] if operation._schema.is_mutable else [leaf for leaf in tree_leaves(found) if isinstance(leaf, Tensor)]
+            made = [] if operation._schema.is_mutable else _tensors(result)
             self.made |= {tensor.untyped_storage().data_ptr() for tensor in made}
             self.operations.append((operation, args, kwargs, made))
-        return found
+        return result
 
     @torch.no_grad()
     def replay(self) -> None:
         for operation, args, kwargs, made in self.operations:
-            found = operation(*args, **kwargs)
-            for tensor, value in zip(made, [leaf for leaf in tree_leaves(found) if isinstance(leaf, Tensor)], strict=bool(made)):
-                tensor.copy_(value)
+            result = operation(*args, **kwargs)
+            if made:
+                for tensor, value in zip(made, _tensors(result), strict=True):
+                    tensor.copy_(value)
+
+
+def _tensors(values: Any) -> list[Tensor]:
+    """List the tensors in nested tuples, lists and dictionaries."""
+    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
 
 
 def _written(operation: Any, args: tuple, kwargs: dict) -> Iterator[Tensor]:
+    """Find the tensors that an operation writes to."""
     if operation is torch.ops.aten.native_batch_norm.default:  # its schema does not tell that it moves the running statistics
         yield from args[3:5]
     for number, argument in enumerate(operation._schema.arguments):
         if argument.alias_info is not None and argument.alias_info.is_write:
-            given = args[number] if number < len(args) else kwargs.get(argument.name)
-            yield from (leaf for leaf in tree_leaves(given) if isinstance(leaf, Tensor))
+            yield from _tensors(args[number] if number < len(args) else kwargs.get(argument.name))
 
 
 def _is_view(operation: Any) -> bool:
-    """Whether it gives another view of the memory it was given, which replays need not do again."""
+    """Say whether an operation returns another view of the memory it was given, which replays need not do again."""
     returned = [value.alias_info for value in operation._schema.returns]
     return any(info is not None and not info.is_write for info in returned)

@@ -1,4 +1,4 @@
-"""Models by name: a dotted path to a class, or one of a few short names. This package imports no model itself."""
+"""Find models by name: a dotted path to a class, or a short name. This package imports no model itself."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEFAULT_MODELS = ("alphagan", "dcgan", "wgan_gp", "age")
 
 
 def dotted_path(name: str) -> str:
-    """The dotted path of a model given by its short name or by its path.
+    """Look up the dotted path of a model given by its short name or by its path.
 
     Raises:
         UserError: for a word that is neither.
@@ -34,12 +34,12 @@ def dotted_path(name: str) -> str:
 
 
 def short_name(path: str) -> str:
-    """The alias of a dotted path where there is one, else the path."""
+    """Look up the alias of a dotted path where there is one, else return the path."""
     return {target: alias for alias, target in ALIASES.items()}.get(path, path)
 
 
 def import_model(name: str) -> type:
-    """The class of a model.
+    """Import the class of a model.
 
     Raises:
         UserError: if it cannot be found, fails to import, or is no GANModule.
@@ -50,7 +50,7 @@ def import_model(name: str) -> type:
 
 
 def constructor_arguments(model: type) -> dict[str, inspect.Parameter]:
-    """The hyperparameters of a model: its constructor's arguments but `image_shape`."""
+    """List the hyperparameters of a model: its constructor's arguments but `image_shape`."""
     arguments = dict(inspect.signature(model.__init__).parameters)  # type: ignore[misc]
     for fixed in ("self", "image_shape"):
         arguments.pop(fixed, None)
@@ -58,7 +58,7 @@ def constructor_arguments(model: type) -> dict[str, inspect.Parameter]:
 
 
 def hyperparameter_grid(model: type, own: Mapping[str, Iterable[Any]] | None = None) -> dict[str, list[Any]]:
-    """The model's sweep, checked: constructor argument to a list of different values that JSON can hold.
+    """Check the model's sweep: constructor argument to a list of different values that JSON can hold.
 
     Args:
         model: the class.
@@ -89,7 +89,7 @@ def hyperparameter_grid(model: type, own: Mapping[str, Iterable[Any]] | None = N
 
 
 def plain_value(value: Any, where: str) -> Any:
-    """A hyperparameter's value as JSON holds it: numbers of numpy and torch become Python's, tuples lists.
+    """Write a hyperparameter's value as JSON holds it: numbers of numpy and torch become Python's, tuples lists.
 
     Raises:
         UserError: for a value that JSON cannot hold.
@@ -113,12 +113,12 @@ TITLES = {
 
 
 def title(model: str) -> str:
-    """A model's name as prose writes it; a user's class without its package."""
+    """Write a model's name as prose does; a user's class without its package."""
     return TITLES.get(model, model.rpartition(".")[2])
 
 
 def in_order(models: Iterable[str]) -> list[str]:
-    """Models as they are always shown: ours first, in the order of the aliases, then others by name."""
+    """Sort models as they are always shown: ours first, in the order of the aliases, then others by name."""
     known = {name: number for number, name in enumerate(ALIASES)}
     return sorted(set(models), key=lambda name: (known.get(name, len(known)), name))
 

@@ -1,4 +1,4 @@
-"""Train a model for a number of iterations, resumable from a checkpoint."""
+"""Train a model by Lightning's loop for a number of iterations, from its initial weights or from a checkpoint."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,9 +19,9 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from benchmark.files import write_atomically
-from benchmark.model.gan_module import Chunk, GANModule
-from benchmark.model.graph import graphs_of
-from benchmark.studies.run import Run
+from benchmark.model.gan_module import GANModule
+from benchmark.model.graph import Graph, graphs_of
+from benchmark.model.training import Chunk
 from metrics.rounding import full_precision
 
 CHUNK = 10
@@ -32,16 +33,16 @@ CHECKPOINT_SECONDS = 300
 
 
 class Watcher:
-    """Follows an attempt from outside: hears how far it is, and may ask it to stop."""
+    """Follow an attempt at a run from outside: hear how far it is, and ask it to stop. This one does neither."""
 
     def advanced(self, iteration: int) -> None:
-        """The training has come so far."""
+        """Hear that the training has come so far."""
 
     def saved(self) -> None:
-        """A checkpoint is on the disk, with the records that belong to it."""
+        """Hear that a checkpoint is on the disk, with the records that belong to it."""
 
     def stopping(self) -> bool:
-        """Whether the attempt is to stop in order: at the next chunk of iterations, or after the present measurement."""
+        """Say whether the attempt is to stop in order: at the next chunk of iterations, or after the present measurement."""
         return False
 
 
@@ -52,46 +53,55 @@ class Stopped(Exception):
 def train(
     module: GANModule,
     pixels: Tensor,
-    run: Run,
-    callbacks: list[pl.Callback],
-    device: torch.device,
+    iterations: int,
+    batch_size: int,
+    callbacks: Sequence[pl.Callback] = (),
     checkpoint: Path | None = None,
+    chunk: int = CHUNK,
+    new_graph: Callable[[], Graph] | None = None,
 ) -> None:
-    """Train to the run's number of iterations, from the start or from a checkpoint, bit for bit the same."""
-    module.new_graph = module.new_graph or graphs_of(device)
+    """Train a model on its device until it has done so many iterations: begun or resumed, bit for bit the same.
+
+    Args:
+        module: as it is built, or as an earlier training left it.
+        pixels: all training images, (n, c, h, w) uint8. They are copied to the module's device where they fit there.
+        iterations: after which training ends, those that the module or the checkpoint has behind it included.
+        batch_size: images of a minibatch.
+        callbacks: of Lightning's; `on_train_batch_end` comes after each chunk of iterations.
+        checkpoint: where to continue from; None goes on from the module as it is.
+        chunk: iterations from one `on_train_batch_end` to the next. It changes no weights.
+        new_graph: makes an empty graph to capture an iteration in; the device's own kind unless given.
+    """
+    device = module.device
+    images = pixels.to(device) if _fits(pixels, device) else pixels
+    chunks = Chunks(module, images, batch_size, iterations, chunk, new_graph or graphs_of(device))
     with _quiet_lightning(), full_precision():
-        _fit(module, pixels, run, callbacks, device, checkpoint)
+        _trainer(device, callbacks).fit(module, chunks, ckpt_path=checkpoint, weights_only=True)
+    module.to(device)  # Lightning moves it to the CPU when it is done
 
 
-def _fit(
-    module: GANModule, pixels: Tensor, run: Run, callbacks: list[pl.Callback], device: torch.device, checkpoint: Path | None
-) -> None:
-    trainer = pl.Trainer(
+def _trainer(device: torch.device, callbacks: Sequence[pl.Callback]) -> pl.Trainer:
+    return pl.Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=1,
         max_epochs=1,
-        callbacks=callbacks,
+        callbacks=list(callbacks),
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         plugins=[AtomicCheckpoints()],
     )
-    chunks = Chunks(
-        module, pixels.to(device) if _fits(pixels, device) else pixels, run.settings.batch_size, run.settings.iterations
-    )
-    trainer.fit(module, chunks, ckpt_path=checkpoint, weights_only=True)
-    module.to(device)  # Lightning moves it to the CPU when it is done
 
 
 def _fits(pixels: Tensor, device: torch.device) -> bool:
-    """Whether a device has room for all images, and as much again three times over for the rest."""
+    """Say whether a device has room for all images, and as much again three times over for the rest."""
     return device.type == "cpu" or 4 * pixels.numel() < torch.cuda.mem_get_info(device)[0]
 
 
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
-    """Lightning announces devices and files at every run; a study has hundreds."""
+    """Silence what Lightning announces at every run, devices and files: a study has hundreds of runs."""
     logger = logging.getLogger("pytorch_lightning")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -105,7 +115,7 @@ def _quiet_lightning() -> Iterator[None]:
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Checkpoints that are whole or not there; Lightning's own pass through the folder for temporary files, on another disk."""
+    """Write checkpoints that are whole or not there; Lightning's own pass through a temporary folder, on another disk."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any | None = None
@@ -115,28 +125,33 @@ class AtomicCheckpoints(TorchCheckpointIO):
         write_atomically(Path(path), buffer.getvalue())
 
 
+@dataclass(eq=False)
 class Chunks:
-    """What is left to train, for Lightning's loop: chunks of iterations that end at multiples of CHUNK."""
+    """Divide what is left to train into chunks that end at multiples of `chunk`, for Lightning's loop."""
 
-    def __init__(self, module: GANModule, pixels: Tensor, batch_size: int, iterations: int) -> None:
-        self.module, self.pixels, self.batch_size, self.iterations = module, pixels, batch_size, iterations
+    module: GANModule
+    pixels: Tensor
+    batch_size: int
+    iterations: int
+    chunk: int
+    new_graph: Callable[[], Graph] | None
 
     def __iter__(self) -> Iterator[Chunk]:
         start = self.module.iteration
         while start < self.iterations:
-            stop = min(start - start % CHUNK + CHUNK, self.iterations)
-            yield Chunk(self.pixels, self.batch_size, stop - start)
+            stop = min(start - start % self.chunk + self.chunk, self.iterations)
+            yield Chunk(self.pixels, self.batch_size, stop - start, self.new_graph)
             start = stop
 
 
-def _is_due(iteration: int, iterations: int, times: int) -> bool:
-    """Whether the chunk that ended here is one of `times` evenly spaced ones; the last one is."""
+def is_due(iteration: int, iterations: int, times: int) -> bool:
+    """Say whether the chunk that ended here is one of `times` evenly spaced ones; the last one always is."""
     spacing = max(CHUNK, iterations // times // CHUNK * CHUNK)
     return iteration % spacing == 0 or iteration == iterations
 
 
-class _AfterChunk(pl.Callback):
-    """Something that happens after each chunk of iterations."""
+class AfterChunk(pl.Callback):
+    """Do something after each chunk of iterations."""
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -147,8 +162,8 @@ class _AfterChunk(pl.Callback):
         raise NotImplementedError
 
 
-class CheckpointKeeper(_AfterChunk):
-    """Saves the run by its iteration; Lightning's own callback counts optimizer steps, of which it sees none here."""
+class CheckpointKeeper(AfterChunk):
+    """Save the training by its iteration; Lightning's own callback counts optimizer steps, of which it sees none here."""
 
     def __init__(self, path: Path, iterations: int, watcher: Watcher) -> None:
         self.path, self.iterations, self.watcher = path, iterations, watcher
@@ -157,7 +172,7 @@ class CheckpointKeeper(_AfterChunk):
     def after_chunk(self, trainer: pl.Trainer, pl_module: GANModule) -> None:
         late = time.monotonic() - self.saved_at > CHECKPOINT_SECONDS
         stopping = self.watcher.stopping()
-        if late or stopping or _is_due(pl_module.iteration, self.iterations, CHECKPOINTS):
+        if late or stopping or is_due(pl_module.iteration, self.iterations, CHECKPOINTS):
             self.saved_at = time.monotonic()
             trainer.save_checkpoint(self.path)
             self.watcher.saved()

@@ -1,1 +1,1 @@
-"""What costs how much, here and now, side by side in one run, as ratios with the goal beside each."""
+"""Measure what costs how much, here and now, beside other ways to do the same: ratios, with the goal beside each."""

@@ -1,4 +1,4 @@
-"""`make perf`."""
+"""Run `make perf`: measure the sections that are asked for, print the table, and say whether the goals are met."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from pathlib import Path
 import click
 import torch
 
-from benchmark.cli.main import data_dir_option, run_command
+from benchmark.cli.main import run_command
+from benchmark.cli.options import data_dir_option
+from benchmark.cli.variables import VariablesCommand
 from benchmark.engines.devices import resolve_device
 from benchmark.errors import UserError
 from benchmark.files import check_writable
@@ -24,7 +26,7 @@ NARROW, FULL = 0.25, 1.0
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asks for."""
+    """The user's choices."""
 
     repeats: int
     width: float
@@ -41,20 +43,20 @@ class Options:
 Section = Callable[[Options], Iterator[Row | str]]
 
 ON_A_CPU: Mapping[str, Section] = {
-    "starting": lambda asked: start.rows(asked.repeats),
-    "training": lambda asked: training.rows(asked.conditions),
-    "data": lambda asked: data.rows(asked.data_dir, asked.seconds, asked.repeats),
-    "metrics": lambda asked: metrics.rows(asked.repeats, asked.inception_weights),
-    "sweeps": lambda asked: sweeps.rows(asked.repeats),
-    "reports": lambda asked: reports.rows(asked.repeats),
+    "starting": lambda options: start.rows(options.repeats),
+    "training": lambda options: training.rows(options.conditions),
+    "data": lambda options: data.rows(options.data_dir, options.seconds, options.repeats),
+    "metrics": lambda options: metrics.rows(options.repeats, options.inception_weights),
+    "sweeps": lambda options: sweeps.rows(options.repeats),
+    "reports": lambda options: reports.rows(options.repeats),
 }
 ON_A_GPU: Mapping[str, Section] = {
-    "training": lambda asked: training.rows(asked.conditions),
-    "sweeps": lambda asked: sweeps.gpu_sweep(asked.data_dir, asked.width, min(asked.repeats, FEW)),
+    "training": lambda options: training.rows(options.conditions),
+    "sweeps": lambda options: sweeps.gpu_sweep(options.data_dir, options.width, min(options.repeats, FEW)),
 }
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.command(cls=VariablesCommand, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option("--only", type=click.Choice(list(ON_A_CPU)), help="Measure this section alone.")
 @click.option("--repeats", type=click.IntRange(1), default=10, show_default=True, help=f"Of all that is not slow; else {FEW}.")
 @click.option("--full", is_flag=True, help="Train networks of the paper's width, not of a quarter of it: 45 minutes.")

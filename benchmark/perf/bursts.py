@@ -1,4 +1,4 @@
-"""Trainings that stand still between bursts of iterations, so that several can be timed in turns: here, or in processes."""
+"""Time trainings in bursts of iterations between which they stand still, so that several take turns: here, or in processes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ END_SECONDS = 10.0
 
 
 class Bursts(pl.Callback):
-    """Holds a training after each burst of iterations, and tells how long the burst took.
+    """Hold a training after each burst of iterations, and tell how long the burst took.
 
     Args:
         device: that it trains on.
@@ -37,10 +37,10 @@ class Bursts(pl.Callback):
 
     def __init__(self, device: torch.device, iterations: int, between: Callable[[float], int]) -> None:
         self.device, self.left, self.between = device, iterations, between
-        self.begin = 0.0
+        self.start = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.begin = now(self.device)
+        self.start = now(self.device)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -49,18 +49,18 @@ class Bursts(pl.Callback):
         if isinstance(pl_module, GANModule):
             pl_module.take_mean_terms()  # as a run's recorder does after each chunk
         if self.left <= 0:
-            self.left = self.between(now(self.device) - self.begin)
+            self.left = self.between(now(self.device) - self.start)
             if self.left <= 0:
                 raise Stopped
-            self.begin = now(self.device)
+            self.start = now(self.device)
 
 
 Train = Callable[[Bursts], None]
-"""Trains until the callback ends it."""
+"""Train until the callback ends it."""
 
 
-class Elsewhere:
-    """A process of its own for trainings, one after the other, which does as many iterations as it is told to.
+class TrainingProcess:
+    """Train in a process of its own, one training after the other, as many iterations as it is told to.
 
     Like a run's process it is a fork of one that has imported torch.
 
@@ -72,13 +72,13 @@ class Elsewhere:
     def __init__(self, device: torch.device, threads: int = 1) -> None:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["benchmark.engines.local"])  # as runs do: there is one such server for both
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(device, threads, theirs))
+        self.pipe, other_end = context.Pipe()
+        self.process = context.Process(target=_serve, args=(device, threads, other_end))
         self.process.start()
-        theirs.close()
+        other_end.close()
 
     @contextmanager
-    def training(self, train: Train, warm_up: int) -> Iterator[Elsewhere]:
+    def training(self, train: Train, warm_up: int) -> Iterator[TrainingProcess]:
         """Begin a training; it ends with the block.
 
         Args:
@@ -95,11 +95,11 @@ class Elsewhere:
         self.pipe.send(iterations)
 
     def wait(self) -> float:
-        """The seconds of the burst that it was told to do, when it is done."""
+        """Wait for the burst that it was told to do, and return its seconds."""
         return self._answer()
 
     def memory(self) -> float:
-        """MiB: the most that the process had so far, and what its children (a DataLoader's workers) hold that nobody shares."""
+        """Measure, in MiB, the most that the process had so far and what its children (a DataLoader's workers) hold alone."""
         self.pipe.send("memory")
         return self._answer()
 
@@ -112,30 +112,30 @@ class Elsewhere:
             raise RuntimeError("a training in another process ended by itself") from None
 
     def __call__(self, iterations: int) -> float:
-        """The seconds of so many iterations."""
+        """Do so many iterations, and return their seconds."""
         self.start(iterations)
         return self.wait()
 
-    def __enter__(self) -> Elsewhere:
+    def __enter__(self) -> TrainingProcess:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.pipe.close()  # it ends when it has nobody left to listen to
+        self.pipe.close()  # the process ends when nobody is at the other end
         self.process.join(END_SECONDS)
         if self.process.is_alive():
             self.process.kill()
 
 
 def _serve(device: torch.device, threads: int, pipe: Connection) -> None:
-    """What the process does."""
+    """Train as the pipe says: what the process does."""
     torch.set_num_threads(threads)
     sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - a trainer's progress bar is not for between the table's lines
 
     def between(seconds: float) -> int:
         pipe.send(seconds)
-        while (asked := pipe.recv()) == "memory":
+        while (order := pipe.recv()) == "memory":
             pipe.send(_memory())
-        return int(asked)
+        return int(order)
 
     with suppress(EOFError):
         while True:

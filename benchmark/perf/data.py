@@ -1,4 +1,4 @@
-"""Minibatches from the cache against a DataLoader."""
+"""Time minibatches from the cache of prepared data sets, against a DataLoader."""
 
 from __future__ import annotations
 
@@ -28,57 +28,57 @@ FIRST_BATCH = Goal("at most", 1)
 
 
 def rows(data_dir: Path, seconds: float, repeats: int) -> Iterator[Row | str]:
-    """Minibatches from the cache against torchvision's data sets behind a DataLoader."""
+    """Time minibatches from the cache against torchvision's data sets behind a DataLoader."""
     warnings.filterwarnings("ignore", "This DataLoader will create")  # more workers than cores are part of the comparison
-    for name, theirs in (("celeba", _image_folder), ("cifar10", _cifar10)):
+    for name, torchvision_data in (("celeba", _image_folder), ("cifar10", _cifar10)):
         if recipe_for(name).find(data_dir) is None:
             yield f"{name}: not measured, its files are not in {data_dir}"
             continue
         dataset = load_dataset(name, data_dir)  # checks and prepares it where it is not yet
         yield from _first_batch(name, data_dir)
-        if (peer := theirs(data_dir)) is None:
+        if (peer := torchvision_data(data_dir)) is None:
             yield f"{name}: not compared, torchvision's layout is not in {data_dir}"
         else:
             yield from _compare(name, dataset, peer, seconds, min(repeats, REPEATS))
 
 
 def _first_batch(name: str, data_dir: Path) -> Iterator[Row]:
-    """How long a prepared data set takes to its first minibatch, and what reading all of it adds to the process's own memory."""
+    """Time a prepared data set to its first minibatch, and measure what reading all of it adds to the process's own memory."""
     start = time.perf_counter()
     dataset = load_dataset(name, data_dir)
     next(_from_cache(dataset))
     seconds, before = time.perf_counter() - start, _own_memory()
-    for some in dataset["train"].split(1000):
-        some.amax()  # a sum would make numbers of eight bytes of them first
+    for pixels in dataset["train"].split(1000):
+        pixels.amax()  # a sum would make numbers of eight bytes of them first
     yield Row(f"{name}, first minibatch of the prepared data set", [seconds], "s", FIRST_BATCH)
     size = dataset["train"].numel() / 2**20
     yield Row(f"{name}, own memory that reading all {size:.0f} MiB adds", [_own_memory() - before], "MiB")
 
 
 def _own_memory() -> float:
-    """MiB of this process that no file backs (Linux), or nan."""
+    """Read how many MiB of this process no file backs (Linux); nan elsewhere."""
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.exists() else []
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon")), float("nan"))
 
 
-def _compare(name: str, dataset: Dataset, theirs: torch.utils.data.Dataset, seconds: float, repeats: int) -> Iterator[Row]:
+def _compare(name: str, dataset: Dataset, peer: torch.utils.data.Dataset, seconds: float, repeats: int) -> Iterator[Row]:
     sources: dict[str, Callable[[], Iterator[Tensor]]] = {"the cache": lambda: _from_cache(dataset)}
     for workers in WORKERS:
-        sources[f"DataLoader, {workers} workers"] = lambda workers=workers: _from_loader(theirs, workers)  # type: ignore[misc]
+        sources[f"DataLoader, {workers} workers"] = lambda workers=workers: _from_loader(peer, workers)  # type: ignore[misc]
     rates: dict[str, list[float]] = {source: [] for source in sources}
     with tqdm(total=repeats * len(sources), desc=name, disable=None, leave=False) as bar:
         for _ in range(repeats):
             for source, batches in sources.items():
                 rates[source].append(_rate(batches(), seconds))
                 bar.update()
-    ours = rates.pop("the cache")
+    cache = rates.pop("the cache")
     for source, values in rates.items():
-        yield Row(f"{name}, minibatches of {BATCH}", ours, "images/s", FASTER, source, values)
+        yield Row(f"{name}, minibatches of {BATCH}", cache, "images/s", FASTER, source, values)
 
 
 def _rate(batches: Iterator[Tensor], seconds: float) -> float:
-    """Images a second after the first two minibatches, which start the workers."""
+    """Measure images a second after the first two minibatches, which start the workers."""
     for _ in range(2):
         next(batches)
     images, start = 0, time.perf_counter()
@@ -93,15 +93,15 @@ def _from_cache(dataset: Dataset) -> Iterator[Tensor]:
         yield as_images(pixels[torch.randint(len(pixels), (BATCH,), generator=source)])
 
 
-def _from_loader(theirs: torch.utils.data.Dataset, workers: int) -> Iterator[Tensor]:
-    loader = DataLoader(theirs, BATCH, shuffle=True, num_workers=workers, drop_last=True, persistent_workers=workers > 0)
+def _from_loader(dataset: torch.utils.data.Dataset, workers: int) -> Iterator[Tensor]:
+    loader = DataLoader(dataset, BATCH, shuffle=True, num_workers=workers, drop_last=True, persistent_workers=workers > 0)
     while True:
         for images, _ in loader:
             yield images
 
 
 def _image_folder(data_dir: Path) -> ImageFolder | None:
-    """The usual way to train on CelebA."""
+    """Open CelebA as is usual; None where it is not there."""
     if not (data_dir / "celeba" / "img_align_celeba").is_dir():
         return None
     steps = [
@@ -114,7 +114,7 @@ def _image_folder(data_dir: Path) -> ImageFolder | None:
 
 
 def _cifar10(data_dir: Path) -> CIFAR10 | None:
-    """The usual way to train on CIFAR-10."""
+    """Open CIFAR-10 as is usual; None where it is not there."""
     if not (data_dir / "cifar-10-batches-py").is_dir():
         return None
     return CIFAR10(data_dir, transform=transforms.Compose([transforms.ToTensor(), transforms.Normalize(0.5, 0.5)]))

@@ -1,9 +1,9 @@
-"""The floor: one iteration of each model as somebody would write it who wants nothing but this model, fast, in plain torch.
+"""Train each model by hand in plain torch, as fast as one iteration can be: the floor, to which our training is compared.
 
 The same mathematics, draws and initial weights as the models of this project, without a framework and with nothing wasted:
-gradients only for who moves, images that nobody looks at are chosen but not fetched, nothing computed twice. What ours takes
-beyond this is the price of the framework. On a CPU both come to the same weights bit for bit, which a test holds them to.
-Nothing of ours is imported here, on purpose: this is the yardstick.
+gradients only for the networks that move, images that no loss uses are chosen but not fetched, nothing is computed twice. What
+ours takes beyond this is the price of the framework. On a CPU both come to the same weights bit for bit, which a test holds them
+to. Nothing of ours is imported here, on purpose: this is the yardstick.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 Update = Callable[[Tensor], None]
-"""Makes one update of an iteration; takes the numbers of the images of its minibatch."""
+"""Makes one update of an iteration; takes the indices of the images of its minibatch."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The networks of one image size: (feature maps, stride) of each convolution, from the image inwards."""
+    """Describe the networks of one image size: (feature maps, stride) of each convolution, from the image inwards."""
 
     discriminator: tuple[tuple[int, int], ...]
     autoencoder: tuple[tuple[int, int], ...]
@@ -95,11 +95,11 @@ class Floor:
         self.schedule = self.updates()
 
     def build(self, width: float) -> dict[str, nn.Sequential]:
-        """The networks with their initial weights, in the order in which these are drawn."""
+        """Build the networks with their initial weights, in the order in which these are drawn."""
         raise NotImplementedError
 
     def updates(self) -> Sequence[Update]:
-        """One iteration, in order."""
+        """List the updates of one iteration, in order."""
         raise NotImplementedError
 
     def iterate(self) -> None:
@@ -110,11 +110,11 @@ class Floor:
         self.iteration += 1
 
     def images(self, chosen: Tensor) -> Tensor:
-        """The images with these numbers, in [-1, 1]."""
+        """Fetch the images with these indices, in [-1, 1]."""
         return self.pixels.index_select(0, chosen).float().div_(127.5).sub_(1.0).permute(0, 3, 1, 2)
 
     def latents(self) -> Tensor:
-        """A minibatch of latents: standard normal."""
+        """Draw a minibatch of latents: standard normal."""
         return torch.randn(self.batch_size, self.latent_dim, generator=self.random, device=self.device)
 
     def step(self, player: str, loss: Tensor) -> None:
@@ -235,7 +235,7 @@ class AGEFloor(Floor):
         return [self.move_encoder] + [self.move_generator] * (3 if self.size >= 64 else 2)
 
     def latents(self) -> Tensor:
-        """A minibatch of latents: uniform on the unit sphere."""
+        """Draw a minibatch of latents: uniform on the unit sphere."""
         return F.normalize(super().latents())
 
     def divergence(self, codes: Tensor) -> Tensor:
@@ -264,35 +264,35 @@ FLOORS: dict[str, type[Floor]] = {
 
 
 def derive_seed(*purpose: int | str) -> int:
-    """A seed in [0, 2^63) that is a function of `purpose`."""
+    """Derive a seed in [0, 2^63) that is a function of `purpose`."""
     digest = hashlib.blake2b("/".join(map(str, purpose)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 
 
 def on_device(network: nn.Sequential, device: torch.device | str) -> nn.Sequential:
-    """The network with its weights where and how convolutions read them."""
+    """Lay a network's weights where and how convolutions read them."""
     return network.to(device).to(memory_format=torch.channels_last)
 
 
 def fixed(network: nn.Sequential) -> nn.Sequential:
-    """The same network, weights and statistics in the same memory, for those to whom its weights are constants."""
+    """Copy a network, weights and statistics in the same memory, for updates in which its weights are constants."""
     return copy.deepcopy(network, {id(tensor): tensor.detach() for tensor in (*network.parameters(), *network.buffers())})
 
 
 def input_gradient(network: nn.Sequential, inputs: Tensor) -> Tensor:
-    """The gradient of the sum of a network's outputs by its inputs, to be differentiated by the network's weights.
+    """Compute the gradient of the sum of a network's outputs by its inputs, to be differentiated by the network's weights.
 
     Written out, because autograd does not know that it depends on the values inside of the network only by their signs, whose
     derivative is 0: it would send zeros back through all layers, and differentiate convolutions twice in slower ways.
     """
     values = inputs
-    given = []
+    layer_inputs = []
     with torch.no_grad():
         for layer in network:
-            given.append(values)
+            layer_inputs.append(values)
             values = layer(values)
     gradient = torch.ones_like(values)
-    for layer, values in zip(reversed(list(network)), reversed(given), strict=True):
+    for layer, values in zip(reversed(list(network)), reversed(layer_inputs), strict=True):
         if isinstance(layer, nn.Conv2d):
             stride, padding = layer.stride[0], int(layer.padding[0])
             extra = values.shape[-1] - ((gradient.shape[-1] - 1) * stride - 2 * padding + layer.kernel_size[0])
@@ -307,14 +307,14 @@ def input_gradient(network: nn.Sequential, inputs: Tensor) -> Tensor:
 
 
 def encoder(size: int, width: float, latent_dim: int) -> nn.Sequential:
-    """Images to codes."""
+    """Build an encoder: images to codes."""
     layout = LAYOUTS[size]
     norm_from = 0 if layout.paper else 1
     return initialized(downwards(size, layout.autoencoder, width, nn.ReLU(inplace=True), norm_from, layout.paper, latent_dim))
 
 
 def discriminator(size: int, width: float, batch_norm: bool = True, outputs: int | None = None) -> nn.Sequential:
-    """Images to logits (n,), or to (n, outputs) through a last layer with bias."""
+    """Build a discriminator: images to logits (n,), or to (n, outputs) through a last layer with bias."""
     layout = LAYOUTS[size]
     norm_from = 1 if batch_norm else len(layout.discriminator)
     bias, activation = layout.paper or not batch_norm, nn.LeakyReLU(0.2, inplace=True)
@@ -333,7 +333,7 @@ def downwards(
     outputs: int,
     last_bias: bool = False,
 ) -> list[nn.Module]:
-    """Images to numbers: the convolutions of a table, those from number `norm_from` on with batch norm, and a last layer."""
+    """Build the convolutions of a table, those from number `norm_from` on with batch norm, and a last layer."""
     kernel, maps, side = LAYOUTS[size].kernel, 3, size
     layers: list[nn.Module] = []
     for number, (count, stride) in enumerate(table):
@@ -347,7 +347,7 @@ def downwards(
 
 
 def generator(size: int, width: float, latent_dim: int) -> nn.Sequential:
-    """Latents or codes to images."""
+    """Build a generator: latents or codes to images."""
     layout = LAYOUTS[size]
     table = layout.autoencoder[::-1]
     maps = [*(scaled(count, width) for count, _ in table), 3]
@@ -367,7 +367,7 @@ def generator(size: int, width: float, latent_dim: int) -> nn.Sequential:
 
 
 def code_discriminator(width: float, latent_dim: int) -> nn.Sequential:
-    """Codes to logits (n,)."""
+    """Build a code discriminator: codes to logits (n,)."""
     hidden = scaled(750, width)
     layers: list[nn.Module] = []
     for inputs in (latent_dim, hidden, hidden):
@@ -376,12 +376,12 @@ def code_discriminator(width: float, latent_dim: int) -> nn.Sequential:
 
 
 def scaled(maps: int, width: float) -> int:
-    """A number of feature maps at a width, at least 1."""
+    """Scale a number of feature maps by a width; at least 1."""
     return max(1, round(maps * width))
 
 
 def initialized(layers: Sequence[nn.Module]) -> nn.Sequential:
-    """DCGAN's initial weights where there is batch norm, He's where there is none."""
+    """Draw DCGAN's initial weights where there is batch norm, He's where there is none."""
     has_norm = any(isinstance(layer, nn.BatchNorm2d) for layer in layers)
     for layer in layers:
         if isinstance(layer, nn.BatchNorm2d):

@@ -1,4 +1,4 @@
-"""Each metric against what computes the same elsewhere. Needs the extra [dev] for pytorch-msssim."""
+"""Time each metric against another implementation of it. pytorch-msssim, of the extra [dev], is compared where it is there."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import pytorch_msssim
 import scipy.linalg
 import torch
 from torch import Tensor
@@ -28,17 +28,16 @@ INCEPTION_IMAGES = 2_000
 
 @dataclass(frozen=True)
 class Peer:
-    """Another way to the same number."""
+    """Another way to the same number, and how many times as fast ours is to be."""
 
     name: str
     run: Callable[[], float]
     goal: float
-    """How many times as fast as it ours is to be."""
 
 
 @dataclass(frozen=True)
 class Similarity:
-    """Somebody else's MS-SSIM of pairs of batches in [0, 255]."""
+    """MS-SSIM of another library, of pairs of batches in [0, 255]."""
 
     name: str
     similarity: Callable[[Tensor, Tensor], Tensor]
@@ -48,10 +47,14 @@ class Similarity:
 
 
 def rows(repeats: int, inception_weights: Path | None) -> Iterator[Row | str]:
-    """All metrics that have a peer. What takes tens of seconds is repeated a few times only."""
-    yield from _similarity(64, 64, repeats, [Similarity("pytorch-msssim, win_size 3", partial(_theirs, window=3), 16, 8.0)])
-    others = [Similarity("pytorch-msssim", _theirs, 4, 5.0), Similarity("torchmetrics", _torchmetrics, 1, 5.0)]
-    yield from _similarity(176, 16, min(repeats, FEW), others)
+    """Measure all metrics that have a peer. What takes tens of seconds is repeated a few times only."""
+    peers = [Similarity("torchmetrics", _torchmetrics, 1, 5.0)]
+    if find_spec("pytorch_msssim") is None:
+        yield "MS-SSIM against pytorch-msssim: not measured, that is not installed (pip install 'alphagan-benchmark[dev]')"
+    else:
+        yield from _similarity(64, 64, repeats, [Similarity("pytorch-msssim, win_size 3", partial(_msssim, window=3), 16, 8.0)])
+        peers = [Similarity("pytorch-msssim", _msssim, 4, 5.0), *peers]
+    yield from _similarity(176, 16, min(repeats, FEW), peers)
     yield from _frechet(min(repeats, FEW))
     if inception_weights is None:
         yield "Inception metrics: not measured, no --inception-weights"
@@ -59,27 +62,29 @@ def rows(repeats: int, inception_weights: Path | None) -> Iterator[Row | str]:
         yield from _inception(inception_weights)
 
 
-def _similarity(size: int, group: int, repeats: int, others: list[Similarity]) -> Iterator[Row | str]:
-    """All pairs of a group of smooth images of that size with a little noise."""
+def _similarity(size: int, group: int, repeats: int, peers: list[Similarity]) -> Iterator[Row | str]:
+    """Compare all pairs of a group of smooth images of that size with a little noise."""
     source = torch.Generator().manual_seed(0)
     smooth = F.interpolate(torch.randn(group, 3, 12, 12, generator=source), size, mode="bicubic")
     images = (smooth + 0.2 * torch.randn(smooth.shape, generator=source)).tanh()
     pixels = (images + 1) * 127.5
     first, second = torch.triu_indices(group, group, 1)
 
-    def all_pairs(other: Similarity) -> float:
-        chunks = zip(first.split(other.at_once), second.split(other.at_once), strict=True)
-        return 1 - torch.cat([other.similarity(pixels[a], pixels[b]).reshape(-1) for a, b in chunks]).mean().item()
+    def all_pairs(peer: Similarity) -> float:
+        chunks = zip(first.split(peer.at_once), second.split(peer.at_once), strict=True)
+        return 1 - torch.cat([peer.similarity(pixels[a], pixels[b]).reshape(-1) for a, b in chunks]).mean().item()
 
     return compete(
         f"MS-SSIM, {len(first):,} pairs of {size} px",
         lambda: diversity(images, group).value,
-        [Peer(other.name, partial(all_pairs, other), other.goal) for other in others],
+        [Peer(peer.name, partial(all_pairs, peer), peer.goal) for peer in peers],
         repeats,
     )
 
 
-def _theirs(a: Tensor, b: Tensor, window: int = 11) -> Tensor:
+def _msssim(a: Tensor, b: Tensor, window: int = 11) -> Tensor:
+    import pytorch_msssim  # only developers have it
+
     return pytorch_msssim.ms_ssim(a, b, data_range=255, size_average=False, win_size=window)
 
 
@@ -90,24 +95,24 @@ def _torchmetrics(a: Tensor, b: Tensor) -> Tensor:
 def _frechet(repeats: int) -> Iterator[Row | str]:
     source = torch.Generator().manual_seed(0)
     mix = torch.randn(2048, 2048, generator=source) / 45
-    ours, theirs = (moments(torch.randn(5000, 2048, generator=source) @ mix * scale) for scale in (1.0, 1.1))
+    first, second = (moments(torch.randn(5000, 2048, generator=source) @ mix * scale) for scale in (1.0, 1.1))
 
     def square_root() -> float:
-        product = scipy.linalg.sqrtm(ours.covariance.numpy() @ theirs.covariance.numpy())
+        product = scipy.linalg.sqrtm(first.covariance.numpy() @ second.covariance.numpy())
         trace = np.trace(np.real(product))
-        shift = (ours.mean - theirs.mean).square().sum().item()
-        return float(shift + ours.covariance.trace().item() + theirs.covariance.trace().item() - 2 * trace)
+        shift = (first.mean - second.mean).square().sum().item()
+        return float(shift + first.covariance.trace().item() + second.covariance.trace().item() - 2 * trace)
 
     return compete(
         "Fréchet distance, 2,048 dimensions",
-        lambda: frechet_distance(ours, theirs),
+        lambda: frechet_distance(first, second),
         [Peer("scipy's sqrtm", square_root, 1.0)],
         repeats,
     )
 
 
 def _inception(weights: Path) -> Iterator[Row | str]:
-    """One pass and all five metrics, in shares of the bare pass."""
+    """Measure one pass and all five metrics, in shares of the bare pass."""
     width = next(width for width in (2048, 768) if _has(weights, width))
     network = InceptionNetwork.load(weights, width=width)
     source = torch.Generator().manual_seed(0)
@@ -140,9 +145,9 @@ def _has(weights: Path, width: int) -> bool:
     return True
 
 
-def compete(title: str, ours: Callable[[], float], peers: list[Peer], repeats: int) -> Iterator[Row | str]:
-    """Time ours and the others in turns."""
-    entries = [Peer("ours", ours, 0.0), *peers]
+def compete(title: str, metric: Callable[[], float], peers: list[Peer], repeats: int) -> Iterator[Row | str]:
+    """Time ours and its peers in turns, and say which values they compute."""
+    entries = [Peer("ours", metric, 0.0), *peers]
     seconds: dict[str, list[float]] = {entry.name: [] for entry in entries}
     values: dict[str, float] = {}
     for _ in tqdm(range(repeats), desc=title, disable=None, leave=False):

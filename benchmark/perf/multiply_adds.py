@@ -1,4 +1,4 @@
-"""How many multiply-adds an iteration takes: counted while it runs, and as few as the mathematics needs.
+"""Count the multiply-adds of an iteration: those that torch executes, and the fewest that the mathematics needs.
 
 `python -m benchmark.perf.multiply_adds` prints both for every model and image size. The counts of our models are committed in
 multiply_adds.csv: work that creeps in shows as a difference there.
@@ -22,8 +22,7 @@ from torch.utils.flop_counter import flop_registry
 from benchmark.cli.main import run_command
 from benchmark.model.registry import DEFAULT_MODELS
 from benchmark.model.train import train
-from benchmark.perf.runs import BATCH, SIZES, make_run
-from benchmark.perf.runs import model as build_model
+from benchmark.perf.models import BATCH, SIZES, build_model
 
 COMMITTED = Path(__file__).with_name("multiply_adds.csv")
 WIDTHS = (0.25, 1.0)
@@ -34,7 +33,7 @@ Key = tuple[str, int, float]
 
 
 class _Counter(TorchDispatchMode):
-    """Counts by torch's own formulas. Its FlopCounterMode also follows modules, and fails at a derivative of a derivative."""
+    """Count by torch's own formulas. Its FlopCounterMode also follows modules, and fails at a derivative of a derivative."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,21 +47,20 @@ class _Counter(TorchDispatchMode):
 
 
 def count(work: Callable[[], object]) -> int:
-    """The multiply-adds that torch executes while some work runs, its backward passes included."""
+    """Count the multiply-adds that torch executes while a function runs, its backward passes included."""
     with _Counter() as counter:
         work()
     return counter.operations // 2  # torch counts the product and the sum
 
 
 def count_ours(model: str, size: int, width: float, batch: int = 2) -> int:
-    """The multiply-adds of one iteration of one of our models, counted while it trains."""
-    module, run = build_model(model, size, width), make_run(model, size, width, iterations=1, batch=batch)
-    pixels = torch.zeros((batch, *run.image_shape), dtype=torch.uint8)
-    return count(lambda: train(module, pixels, run, [], torch.device("cpu")))
+    """Count the multiply-adds of one iteration of one of our models while it trains."""
+    module, pixels = build_model(model, size, width), torch.zeros((batch, 3, size, size), dtype=torch.uint8)
+    return count(lambda: train(module, pixels, 1, batch))
 
 
 def committed() -> dict[Key, int]:
-    """The counts of our models that are committed: multiply-adds of one iteration with minibatches of 64."""
+    """Read the committed counts of our models: multiply-adds of one iteration with minibatches of 64."""
     with COMMITTED.open(newline="") as file:
         return {(row["model"], int(row["size"]), float(row["width"])): int(row["multiply_adds"]) for row in csv.DictReader(file)}
 
@@ -73,7 +71,7 @@ Network = list[int]
 
 
 def minimum(model: str, size: int, width: float, batch: int) -> int:
-    """The multiply-adds that an iteration cannot do without, from the tables of the networks.
+    """Compute the multiply-adds that an iteration cannot do without, from the tables of the networks.
 
     They are proportional to the batch: a forward pass of a layer, the gradients to its weights and those to its inputs take as
     many each. A gradient goes no further than to the first layer of who moves: its weights need one, its inputs none.
@@ -82,22 +80,22 @@ def minimum(model: str, size: int, width: float, batch: int) -> int:
 
 
 def forward(network: Network) -> int:
-    """A forward pass: every layer."""
+    """Add up a forward pass: every layer."""
     return sum(network)
 
 
 def moves(network: Network) -> int:
-    """A forward pass, gradients to all weights, and to all inputs but those of the first layer."""
+    """Add up a forward pass, gradients to all weights, and to all inputs but those of the first layer."""
     return 3 * sum(network) - network[0]
 
 
 def lets_through(network: Network) -> int:
-    """A forward pass, and gradients to all inputs, for somebody in front of it."""
+    """Add up a forward pass, and gradients to all inputs, for a network in front of it."""
     return 2 * sum(network)
 
 
 def penalty(critic: Network) -> int:
-    """The gradient penalty of WGAN-GP.
+    """Add up the gradient penalty of WGAN-GP.
 
     A forward pass; gradients to all inputs, for that of the image; then the derivative of these by the weights, layer by layer
     upwards: for every layer that to its weights, and that to its outputs' gradients, but for the last, whose are constant.
@@ -156,22 +154,22 @@ _DISCRIMINATOR = {28: ((8, 14), (16, 14), (32, 7), (64, 7), (64, 4)), **_HALVING
 
 
 def encoder(size: int, width: float) -> Network:
-    """Images to codes."""
+    """List the layers from images to codes."""
     return _downwards(_ENCODER[size], _KERNEL[size], width, LATENT_DIM)
 
 
 def generator(size: int, width: float) -> Network:
-    """Latents to images: the encoder's mirror image, in which each number of one layer meets the same numbers of the next."""
+    """List the layers from latents to images: the encoder's mirror image, in which the same numbers of adjacent layers meet."""
     return encoder(size, width)[::-1]
 
 
 def discriminator(size: int, width: float, outputs: int = 1) -> Network:
-    """Images to logits or scores; AGE's encoder."""
+    """List the layers from images to logits or scores, or of AGE's encoder."""
     return _downwards(_DISCRIMINATOR[size], _KERNEL[size], width, outputs)
 
 
 def code_discriminator(width: float) -> Network:
-    """Codes to logits: three hidden layers of 750."""
+    """List the layers from codes to logits: three hidden ones of 750."""
     hidden = _maps(750, width)
     return [LATENT_DIM * hidden, hidden * hidden, hidden * hidden, hidden]
 
@@ -198,9 +196,9 @@ def main(write: bool) -> None:
         for size in SIZES:
             for width in WIDTHS:
                 # Proportional to the batch, which is held small; 2, because batch norm needs more than one number of a kind.
-                ours = counts[model, size, width] = count_ours(model, size, width, batch=2) * BATCH // 2
+                counted = counts[model, size, width] = count_ours(model, size, width, batch=2) * BATCH // 2
                 least = minimum(model, size, width, BATCH)
-                click.echo(f"{model:<10}{size:>5}{width:>7g}{ours / 1e6:>12,.1f}{least / 1e6:>12,.1f}{ours / least:>8.3f}")
+                click.echo(f"{model:<10}{size:>5}{width:>7g}{counted / 1e6:>12,.1f}{least / 1e6:>12,.1f}{counted / least:>8.3f}")
     if write:
         with COMMITTED.open("w", newline="") as file:
             rows = csv.writer(file, lineterminator="\n")

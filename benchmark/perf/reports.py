@@ -1,4 +1,4 @@
-"""What a report of many runs costs: 10,000 runs with ten records each, and a tenth of them."""
+"""Measure what a report of many runs costs: 10,000 runs with ten records each, and a tenth of them."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ SECONDS = Goal("at most", 60)
 MEGABYTES = Goal("at most", 20)
 """Of 10⁶ bytes."""
 GROWTH = Goal("at most", 1.2)
-LOST = 50
+DIVERGED = 50
 """One run in so many diverges."""
 
 
 def rows(repeats: int) -> Iterator[Row | str]:
-    """The command on two pretended studies, in turns."""
+    """Time the command on two pretended studies, in turns."""
     with tempfile.TemporaryDirectory() as folder:
         studies = {runs: _study(runs) for runs in (FEWER_RUNS, RUNS)}
         records = {runs: _pretend(study, Path(folder) / study.name) for runs, study in studies.items()}
@@ -65,15 +65,17 @@ def _pretend(study: Study, folder: Path) -> int:
     write_json(folder / "study.json", {**study.as_json(), "environment": environment()})
     draws, records = np.random.default_rng(0), 0
     for number, run in enumerate(tqdm(study.runs, desc="pretending runs", disable=None, delay=1)):
-        place = folder / "runs" / run.id
-        place.mkdir()
-        (place / "run.json").write_text("{}")
-        lost = number % LOST == LOST - 1 and not run.is_reference
-        rows = [] if lost else _rows(run, study.settings.iterations, draws)
+        run_folder = folder / "runs" / run.id
+        run_folder.mkdir()
+        (run_folder / "run.json").write_text("{}")
+        diverged = number % DIVERGED == DIVERGED - 1 and not run.is_reference
+        rows = [] if diverged else _rows(run, study.settings.iterations, draws)
         # Not as a run writes them, each safe on the disk when it returns: that would take minutes.
-        (place / "records.jsonl").write_text("".join(f"{json.dumps(row.as_json())}\n" for row in rows))
+        (run_folder / "records.jsonl").write_text("".join(f"{json.dumps(row.as_json())}\n" for row in rows))
         records += len(rows)
-        (place / "status.json").write_text(json.dumps({"status": "diverged" if lost else "done", "seconds": {"training": 100.0}}))
+        (run_folder / "status.json").write_text(
+            json.dumps({"status": "diverged" if diverged else "done", "seconds": {"training": 100.0}})
+        )
     return records
 
 
@@ -82,5 +84,5 @@ def _rows(run: Run, iterations: int, draws: np.random.Generator) -> list[Record]
     metrics = {"critic": score, "critic_in_training": score - 1, "sample_diversity": 0.7 + 0.05 * draws.normal()}
     metrics |= {"mode_kl": -score, "modes_covered": 500 + 100 * score, "recognised_share": 0.5}
     rows = [Record(iterations, name, value, value - 0.1, value + 0.1, 1000, {"by": name}) for name, value in metrics.items()]
-    again = Record(iterations, "critic", score + 0.1 * draws.normal(), n=1000, protocol={"by": "critic", "evaluation": "second"})
-    return [*rows, again, *(Record(iterations * part // 3, "loss/generator", 1 / part) for part in (1, 2, 3))]
+    second = Record(iterations, "critic", score + 0.1 * draws.normal(), n=1000, protocol={"by": "critic", "evaluation": "second"})
+    return [*rows, second, *(Record(iterations * part // 3, "loss/generator", 1 / part) for part in (1, 2, 3))]

@@ -1,4 +1,4 @@
-"""What starting costs: the command line before it does anything, and a run's process in memory."""
+"""Measure what starting costs: the command line before it does anything, and a run's process in memory."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import torch
 from tqdm import tqdm
 
 from benchmark.cli.main import cli
-from benchmark.perf import plain
-from benchmark.perf.bursts import Elsewhere, Train
-from benchmark.perf.runs import BATCH
+from benchmark.perf import plain_lightning
+from benchmark.perf.bursts import Train, TrainingProcess
+from benchmark.perf.models import BATCH
 from benchmark.perf.table import Goal, Row
-from benchmark.perf.training import train_ours
+from benchmark.perf.training import train_model
 
 SECOND = Goal("at most", 1)
 NONE = Goal("at most", 0)
@@ -34,12 +34,12 @@ print(sum(name.split(".")[0] in ("torch", "pytorch_lightning") for name in sys.m
 
 
 def rows(repeats: int) -> Iterator[Row | str]:
-    """All rows of this section."""
+    """Measure all rows of this section."""
     for title, words in (("python -m benchmark --help", ["-m", "benchmark", "--help"]), ("import benchmark", _import)):
-        again = tqdm(range(repeats + 1), desc=title, disable=None, leave=False)
-        yield Row(title, [_python(words)[0] for _ in again][1:], "s", SECOND)  # the first one fills the disk's cache
-    _, said = _python(["-c", MODULES_OF_TORCH.format(words=[[], *([name] for name in sorted(cli.commands))])])
-    yield Row(f"modules of torch that {len(cli.commands) + 1} pages of --help import", [float(said)], "", NONE)
+        turns = tqdm(range(repeats + 1), desc=title, disable=None, leave=False)
+        yield Row(title, [_python(words)[0] for _ in turns][1:], "s", SECOND)  # the first one fills the disk's cache
+    _, output = _python(["-c", MODULES_OF_TORCH.format(words=[[], *([name] for name in sorted(cli.commands))])])
+    yield Row(f"modules of torch that {len(cli.commands) + 1} pages of --help import", [float(output)], "", NONE)
     yield from memory_rows()
 
 
@@ -47,20 +47,20 @@ _import = ["-c", "import benchmark"]
 
 
 def _python(words: list[str]) -> tuple[float, str]:
-    """Seconds of a Python of its own, and what it prints."""
+    """Run a Python of its own; its seconds and what it prints."""
     start = time.perf_counter()
-    said = subprocess.run([sys.executable, *words], check=True, capture_output=True, text=True).stdout  # noqa: S603 - our own
-    return time.perf_counter() - start, said
+    output = subprocess.run([sys.executable, *words], check=True, capture_output=True, text=True).stdout  # noqa: S603 - our own
+    return time.perf_counter() - start, output
 
 
 def memory_rows(width: float = 0.25) -> Iterator[Row]:
-    """What a run's process takes at most, its workers included."""
-    ours = _mebibytes(partial(train_ours, "alphagan", 28, width))
-    theirs = _mebibytes(partial(plain.train, "alphagan", 28, width, BATCH))
-    yield Row("memory of a run, alphagan, 28 px", [ours], "MiB", Goal("at most", 1), "plain Lightning and workers", [theirs])
+    """Measure what a run's process takes at most, its workers included."""
+    run = _mebibytes(partial(train_model, "alphagan", 28, width))
+    peer = _mebibytes(partial(plain_lightning.train, "alphagan", 28, width, BATCH))
+    yield Row("memory of a run, alphagan, 28 px", [run], "MiB", Goal("at most", 1), "plain Lightning and workers", [peer])
 
 
 def _mebibytes(train: Train) -> float:
-    with Elsewhere(torch.device("cpu")) as elsewhere, elsewhere.training(train, warm_up=1):
-        elsewhere(ITERATIONS)
-        return elsewhere.memory()
+    with TrainingProcess(torch.device("cpu")) as process, process.training(train, warm_up=1):
+        process(ITERATIONS)
+        return process.memory()

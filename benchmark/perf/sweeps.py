@@ -1,4 +1,4 @@
-"""What a sweep costs beside its runs: looking at finished ones, and starting them."""
+"""Measure what a sweep costs beside its runs: looking at finished ones, and starting them."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ BUSY = Goal("at least", 90)
 
 
 def rows(repeats: int) -> Iterator[Row | str]:
-    """What a sweep costs beside its runs."""
+    """Measure what a sweep costs beside its runs."""
     with tempfile.TemporaryDirectory() as folder:
         yield from _finished(Path(folder), min(repeats, FEW))
         yield from _starting(Path(folder), min(repeats, FEW))
 
 
 def _finished(results: Path, repeats: int) -> Iterator[Row]:
-    """The same command on a study of which all is done."""
+    """Time the command on a study whose runs are all done."""
     dataset = load_dataset("colormnist-mini")
     study = resolve(dataset, models=["dcgan"], study="finished", budget=27, seeds=-(-FINISHED_RUNS // 27))
     study = study.measured_by(find_evaluators(study.settings.evaluation, dataset))
@@ -71,7 +71,7 @@ def _finished(results: Path, repeats: int) -> Iterator[Row]:
 
 
 def _command(words: Sequence[str], **more: str) -> tuple[float, str]:
-    """Seconds of `python -m benchmark run` with these words and more of an environment, and what it says."""
+    """Run `python -m benchmark run` with these words and more of an environment; its seconds and what it says."""
     start = time.monotonic()
     command = [sys.executable, "-m", "benchmark", "run", *words]
     out = subprocess.run(  # noqa: S603 - our own command
@@ -86,40 +86,40 @@ def _pretend(study: Study, folder: Path) -> None:
     (folder / "runs").mkdir(parents=True)
     write_json(folder / "study.json", {**study.as_json(), "environment": environment()})
     for run in tqdm(study.runs, desc="pretending finished runs", disable=None, delay=1):
-        place = folder / "runs" / run.id
-        place.mkdir()
-        (place / "run.json").write_text("{}")
-        RecordFile(place / "records.jsonl").append([Record(run.settings.iterations, "critic", -1.0)])
+        run_folder = folder / "runs" / run.id
+        run_folder.mkdir()
+        (run_folder / "run.json").write_text("{}")
+        RecordFile(run_folder / "records.jsonl").append([Record(run.settings.iterations, "critic", -1.0)])
         status = {"status": "done", "seconds": {}, "measured": today.measured_by(run), "critic": -1.0}
-        write_json(place / "status.json", status)
+        write_json(run_folder / "status.json", status)
     (folder / "report").mkdir()
     (folder / "report" / "index.html").write_text("newer than the runs")
 
 
 def _starting(results: Path, repeats: int) -> Iterator[Row | str]:
-    """Very short runs: their wall time by the number of workers, less the time that they say they took."""
+    """Time very short runs: wall time by the number of workers, less the time that they say they took."""
     dataset = load_dataset("colormnist-mini")
     study = resolve(dataset, models=["dcgan"], study="short", budget=1, seeds=SHORT_RUNS, iterations=1, width=0.01)
-    how = replace(
+    evaluation = replace(
         study.settings.evaluation, batch_norm_draws=2, critic_width=0.01, critic_steps=1, critic_images=2, mode_samples=2
     )
-    how = replace(how, mode_samples=2, diversity_groups=1, inception_samples=0, cifar10_samples=0)
-    study = study.measured_by(how)
+    evaluation = replace(evaluation, diversity_groups=1, inception_samples=0, cifar10_samples=0)
+    study = study.measured_by(evaluation)
     warm_up = replace(study, name="warm-up", runs=study.runs[:1])
     _run(warm_up, results / "warm-up")  # the server imports everything once
     beside, took = list[float](), list[float]()
     for repeat in tqdm(range(repeats), desc="short runs", disable=None, leave=False):
-        place = results / str(repeat)  # elsewhere each time, so that no run is found to be done
-        wall = _run(study, place)
-        ends = [RunFolder(place / study.name / "runs" / run.id).status() for run in study.runs]
-        seconds = [end["last_attempt_seconds"] for end in ends]
-        beside.append((wall * cores() - sum(seconds)) / len(ends) * 1000)
+        folder = results / str(repeat)  # elsewhere each time, so that no run is found to be done
+        wall = _run(study, folder)
+        statuses = [RunFolder(folder / study.name / "runs" / run.id).status() for run in study.runs]
+        seconds = [status["last_attempt_seconds"] for status in statuses]
+        beside.append((wall * cores() - sum(seconds)) / len(statuses) * 1000)
         took += seconds
     yield Row(f"{len(study.runs)} runs of {statistics.median(took):.2f} s, each beside itself", beside, "ms", START)
 
 
 def _run(study: Study, results: Path) -> float:
-    """Seconds of a study, of whose runs nobody needs to hear."""
+    """Run a study in silence; its seconds."""
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         start = time.monotonic()
         run_study(study, results, LocalEngine(cores()), Options())
@@ -127,7 +127,7 @@ def _run(study: Study, results: Path) -> float:
 
 
 def gpu_sweep(data_dir: Path, width: float, repeats: int) -> Iterator[Row | str]:
-    """A sweep on CIFAR-10 whose runs share the GPU, against eager runs one after the other; how busy the GPU is meanwhile."""
+    """Measure a CIFAR-10 sweep whose runs share the GPU, against eager ones one by one, and how busy the GPU is meanwhile."""
     if recipe_for("cifar10").find(data_dir) is None:
         yield f"a sweep on a GPU: not measured, cifar10's files are not in {data_dir}"
         return
@@ -146,7 +146,7 @@ def gpu_sweep(data_dir: Path, width: float, repeats: int) -> Iterator[Row | str]
 
 
 def _runs_an_hour(words: Sequence[str], configurations: int, **environment: str) -> float:
-    """Of a sweep with so many configurations of each model, from the command's start to its end, in an empty folder."""
+    """Measure a sweep with so many configurations of each model, from the command's start to its end, in an empty folder."""
     with tempfile.TemporaryDirectory() as folder:
         seconds, _ = _command([*words, "--budget", str(configurations), "--results", folder], **environment)
         runs = len(list(Path(folder).glob("*/runs/*/status.json")))

@@ -1,4 +1,4 @@
-"""What was measured, as rows: ours, the other, their ratio, the goal beside it and whether it is met."""
+"""Tabulate what was measured: our values, a peer's, their ratio, the goal beside it and whether it is met."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MET, MISSED, WITHIN_NOISE = "met", "MISSED", "within noise"
 
 @dataclass(frozen=True)
 class Goal:
-    """What a measured value is to be."""
+    """Say what a measured value is to be."""
 
     side: Literal["at most", "at least"]
     value: float
@@ -42,30 +42,31 @@ class Goal:
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement over its repeats: alone, or side by side with another one, repeat by repeat."""
+    """One measurement over its repeats: alone, or side by side with a peer's, repeat by repeat."""
 
     title: str
-    ours: Sequence[float]
+    values: Sequence[float]
+    """Ours, one a repeat."""
     unit: str
     goal: Goal | None = None
-    """For the ratio where there is another one, else for our value."""
-    against: str = ""
-    """What the other one is."""
-    theirs: Sequence[float] = ()
+    """For the ratio where there is a peer, else for our value."""
+    peer: str = ""
+    """What ours is compared with."""
+    peer_values: Sequence[float] = ()
     inverse: bool = False
-    """Whether the ratio is theirs over ours, as in "so many times as fast", and not ours over theirs."""
+    """Whether the ratio is the peer's value over ours, as in "so many times as fast", and not ours over the peer's."""
 
     def __post_init__(self) -> None:
-        if not self.ours or (self.theirs and len(self.ours) != len(self.theirs)):
-            raise ValueError(f"{self.title}: {len(self.ours)} of ours, {len(self.theirs)} of theirs")
+        if not self.values or (self.peer_values and len(self.values) != len(self.peer_values)):
+            raise ValueError(f"{self.title}: {len(self.values)} of ours, {len(self.peer_values)} of theirs")
 
     @property
     def judged(self) -> list[float]:
-        """What the goal is about, one value a repeat."""
-        if not self.theirs:
-            return list(self.ours)
-        pairs = zip(self.theirs, self.ours, strict=True) if self.inverse else zip(self.ours, self.theirs, strict=True)
-        return [above / below for above, below in pairs]
+        """Compute what the goal is about, one value a repeat: the ratio, or our value where there is no peer."""
+        if not self.peer_values:
+            return list(self.values)
+        pairs = (self.peer_values, self.values) if self.inverse else (self.values, self.peer_values)
+        return [above / below for above, below in zip(*pairs, strict=True)]
 
     @property
     def median(self) -> float:
@@ -86,7 +87,7 @@ class Row:
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
-    """Around the median with at least 95 % confidence, whatever the distribution: between two of the sorted values.
+    """Find two of the sorted values between which the median lies with at least 95 % confidence, whatever the distribution.
 
     With k values on each side left out it misses the median with probability 2 P(Bin(n, 1/2) <= k). Below six values nothing
     reaches that confidence, and it is from the lowest to the highest.
@@ -113,20 +114,20 @@ class Table:
 
     def extend(self, section: str, entries: Iterable[Row | str]) -> None:
         """Print what a section measures: rows, and remarks that are no rows."""
-        there = self.sections.setdefault(section, [])
+        printed = self.sections.setdefault(section, [])
         click.echo(f"\n{section}\n{_line(HEADS)}")
         for entry in entries:
-            there.append(entry)
+            printed.append(entry)
             click.echo(f"  {entry}" if isinstance(entry, str) else _line(_cells(entry)))
 
     @property
     def missed(self) -> list[str]:
-        """The titles of the rows that miss their goals."""
+        """List the titles of the rows that miss their goals."""
         rows = (entry for entries in self.sections.values() for entry in entries if isinstance(entry, Row))
         return [_cells(row)[0] for row in rows if row.verdict == MISSED]
 
     def markdown(self) -> str:
-        """The same as Markdown."""
+        """Write the same as Markdown."""
         lines = [self.head]
         for section, entries in self.sections.items():
             rows = [_cells(entry) for entry in entries if isinstance(entry, Row)]
@@ -138,18 +139,18 @@ class Table:
         return "\n".join(lines) + "\n"
 
     def write(self, path: Path) -> None:
-        """Write it as a file."""
+        """Write the Markdown to a file."""
         write_atomically(path, self.markdown())
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    title = f"{row.title}, against {row.against}" if row.theirs else row.title
+    title = f"{row.title}, against {row.peer}" if row.peer_values else row.title
     low, high = row.interval
-    spread = f"{number(low)} to {number(high)}" if len(row.ours) > 1 else ""
-    theirs = number(statistics.median(row.theirs)) if row.theirs else ""
-    ratio = f"{'other/ours' if row.inverse else 'ours/other'} {number(row.median)}" if row.theirs else ""
+    spread = f"{number(low)} to {number(high)}" if len(row.values) > 1 else ""
+    peer = number(statistics.median(row.peer_values)) if row.peer_values else ""
+    ratio = f"{'other/ours' if row.inverse else 'ours/other'} {number(row.median)}" if row.peer_values else ""
     goal = str(row.goal or "")
-    return title, number(statistics.median(row.ours)), theirs, row.unit, ratio, spread, str(len(row.ours)), goal, row.verdict
+    return title, number(statistics.median(row.values)), peer, row.unit, ratio, spread, str(len(row.values)), goal, row.verdict
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -158,7 +159,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def number(value: float) -> str:
-    """A value with about four digits: 0.0123, 1.034, 12.34, 123.4, 12,345."""
+    """Write a value with about four digits: 0.0123, 1.034, 12.34, 123.4, 12,345."""
     if value == int(value) and abs(value) < 1000:
         return str(int(value))
     if abs(value) < 1:
@@ -167,7 +168,7 @@ def number(value: float) -> str:
 
 
 def machine(device: str, width: float) -> str:
-    """Where and with what the table was measured, in one line."""
+    """Say where and with what the table was measured, in one line."""
     facts = environment()
     gpu = [torch.cuda.get_device_name()] if device == "cuda" else []
     parts = [
@@ -182,7 +183,7 @@ def machine(device: str, width: float) -> str:
 
 
 def _processor() -> str:
-    """The name of the processor where Linux tells it, else its architecture."""
+    """Name the processor where Linux tells it, else its architecture."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text().splitlines() if path.exists() else []
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), environment()["machine"])

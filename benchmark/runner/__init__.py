@@ -1,1 +1,1 @@
-"""Which runs are missing, when they are started, and again, and how far they are."""
+"""Find which runs are missing, decide when they are started, and started again, and show how far they are."""

@@ -1,4 +1,4 @@
-"""What would a study do, and how long would it take? Said before anything is trained."""
+"""Say what a study would do, and how long it would take, before anything is trained."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROWS = 20
 
 
 def preview(study: Study, dataset: Dataset, folder: Path, workers: int, device: str) -> list[str]:
-    """Every configuration, how many runs are missing in the study's folder, and an estimate of the time, in lines for a person.
+    """Describe every configuration, how many runs are missing in the study's folder, and the time that they will take.
 
     Nothing is kept, and nothing is written to the folder.
 
@@ -50,7 +50,7 @@ def preview(study: Study, dataset: Dataset, folder: Path, workers: int, device: 
 
 
 def describe_configurations(study: Study, model: str) -> list[str]:
-    """The configurations of a model: what is the same in all of them, and what varies, in their order.
+    """Describe the configurations of a model: what is the same in all of them, and what varies, in their order.
 
     Of a whole grid the values of each hyperparameter are said, for their product is what is run.
     """
@@ -69,7 +69,7 @@ def describe_configurations(study: Study, model: str) -> list[str]:
 
 
 def describe_costs(costs: Mapping[str, Cost], missing: Iterable[Run]) -> list[str]:
-    """A table of what one run of each model takes, and how many of them are to be done."""
+    """Make a table of what one run of each model takes, and how many of them are to be done."""
     left = Counter(run.model for run in missing)
     rows = [
         {
@@ -87,7 +87,7 @@ def describe_costs(costs: Mapping[str, Cost], missing: Iterable[Run]) -> list[st
 
 
 def time_of_all(costs: Mapping[str, Cost], missing: Sequence[Run], workers: int, threads: int, device: str) -> str:
-    """What the missing runs take together: the work, and the time until the last one ends."""
+    """Say what the missing runs take together: the work, and the time until the last one ends."""
     each = [costs[run.model].total for run in missing]
     hours = sum(each) * (threads if device == "cpu" else 1) / 3600
     unit = "core-hours" if device == "cpu" else "hours of a GPU"
@@ -98,7 +98,7 @@ def time_of_all(costs: Mapping[str, Cost], missing: Sequence[Run], workers: int,
 
 
 def duration(seconds: float) -> str:
-    """Seconds in a unit that people read."""
+    """Write seconds in a unit that people read."""
     for unit, size, most in (("ms", 0.001, 1000), ("s", 1, 100), ("min", 60, 100), ("h", 3600, 72)):
         if seconds < most * size:
             return f"{_number(seconds / size)} {unit}"

@@ -1,4 +1,4 @@
-"""How far is it? The one live view of a study that is being worked on; plain lines where there is no terminal."""
+"""Show how far a study is that is being worked on: a live view on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ class LiveView:
             self.say(self._summary())
 
     def started(self, run: Run, iteration: int) -> None:
-        """An attempt begins at this iteration."""
+        """Take note that an attempt begins at this iteration."""
         name = run.id
         with self._lock:
             self._attempts[name] = _Attempt(iteration, run.settings.iterations, self._clock())
@@ -138,7 +138,7 @@ class LiveView:
             self._set_left(name, _work(run, iteration), earned=self._left_of.get(name) != _work(run))
 
     def advanced(self, run: Run, iteration: int) -> None:
-        """The run's attempt has come so far."""
+        """Take note how far the run's attempt has come."""
         name = run.id
         with self._lock:
             attempt = self._attempts.get(name)
@@ -147,7 +147,7 @@ class LiveView:
                 self._set_left(name, _work(run, iteration))
 
     def left(self, run: Run, why: str) -> None:
-        """The run's attempt is over without a status, and the run waits for another.
+        """Take note that the run's attempt is over without a status, and that the run waits for another.
 
         Args:
             run: the run; if it was not running, this says nothing.
@@ -162,7 +162,7 @@ class LiveView:
             self.say(f"{name}: {_line(why)}")
 
     def ended(self, run: Run, status: str, score: float | None, reason: str = "") -> None:
-        """The run has its final status.
+        """Take note that the run has its final status.
 
         Args:
             run: the run. For one that had ended before, only its status and its score are taken over; no line is said.
@@ -340,5 +340,5 @@ def _line(reason: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Without line breaks and codes for the terminal."""
+    """Replace line breaks and codes for the terminal by spaces."""
     return "".join(character if character.isprintable() else " " for character in text)

@@ -1,4 +1,4 @@
-"""How long does a run take? Each model for some seconds on this machine, by the code that trains and measures, scaled up."""
+"""Estimate how long a run takes: each model works for some seconds by the code that trains and measures, scaled up."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from benchmark.evaluation.measurements import (
 )
 from benchmark.evaluation.samplers import Sampler, TrainingGenerator, evaluation_copy, reconstruction_copy
 from benchmark.evaluation.study_metrics import measurements_of
-from benchmark.model.build import build
 from benchmark.model.gan_module import GANModule
 from benchmark.model.train import CHUNK, train
 from benchmark.studies.run import Run
 from benchmark.trial.attempt import scope_of
 from benchmark.trial.callbacks import CURVE_POINTS
+from benchmark.trial.load import build_model
 
 LONG_ENOUGH, LONG_ENOUGH_FOR_TRAINING = 0.2, 0.8
 """Seconds from which on a timing is believed; a shorter one is taken again, with more to do. Training is most of a run."""
@@ -71,7 +71,7 @@ class Cost:
 
 
 def probe(runs: Sequence[Run], dataset: Dataset, device: torch.device) -> dict[str, Cost]:
-    """What a run of each model takes on this machine, by the model's first one among the runs of a study. Nothing is kept.
+    """Estimate what a run of each model takes on this machine, by the model's first one among the runs. Nothing is kept.
 
     Timed are iterations, steps of the critic and every measurement, with small numbers, which are then scaled to the study's.
     The start of a process, its checkpoints and its pictures are left out.
@@ -87,9 +87,9 @@ def probe(runs: Sequence[Run], dataset: Dataset, device: torch.device) -> dict[s
     try:
         for name, run in tqdm(first.items(), desc="probing", disable=None, leave=False, delay=1):
             torch.set_num_threads(run.settings.threads)
-            one = _Probe(run, dataset, device)
-            inception = inception or one.inception()  # its network takes nearly all of its time, whatever the model
-            costs[name] = one.cost(inception)
+            timing = _Probe(run, dataset, device)
+            inception = inception or timing.inception()  # its network takes nearly all of its time, whatever the model
+            costs[name] = timing.cost(inception)
     except UserError:
         raise
     except Exception as error:
@@ -104,18 +104,18 @@ class _Probe:
 
     def __init__(self, run: Run, dataset: Dataset, device: torch.device) -> None:
         self.run, self.dataset, self.device = run, dataset, device
-        self.how = run.settings.evaluation
-        few = replace(self.how, batch_norm_draws=min(self.how.batch_norm_draws, 64), critic_steps=0, score_splits=1)
+        self.evaluation = run.settings.evaluation
+        few = replace(self.evaluation, batch_norm_draws=min(self.evaluation.batch_norm_draws, 64), critic_steps=0, score_splits=1)
         self.settings = replace(run.settings, evaluation=few)
         self.scope = replace(scope_of(run, dataset, device.type), settings=self.settings)
         self.companion = CompanionCritic(dataset, self.settings, 0, "in training", device, every=CHUNK)
 
     def cost(self, inception: float) -> Cost:
-        """Its cost, if the Inception metrics take so many seconds."""
+        """Estimate the cost of the run, if the Inception metrics take so many seconds."""
         return self._cost_of_reference(inception) if self.run.is_reference else self._cost_of_model(inception)
 
     def inception(self) -> float:
-        """Seconds that the Inception metrics of a sanity row take; 0 where there are none."""
+        """Estimate the seconds that the Inception metrics of a sanity row take; 0 where there are none."""
         measurement = ImageNetInception()
         if not measurement.applies(self.scope) or measurement.unavailable(self.scope):
             return 0.0
@@ -126,8 +126,8 @@ class _Probe:
             return self._time(lambda: self._measure(measurement, subject, inception_samples=n))
 
         least, most = seconds(few), seconds(more)
-        once = least + max(most - least, 0.0) / (more - few) * (self.how.inception_samples - few)
-        return 2 * once if self.how.second_evaluation else once
+        once = least + max(most - least, 0.0) / (more - few) * (self.evaluation.inception_samples - few)
+        return 2 * once if self.evaluation.second_evaluation else once
 
     def _cost_of_reference(self, inception: float) -> Cost:
         subject = reference_subject(self.run.model, self.scope, self.device)
@@ -135,16 +135,16 @@ class _Probe:
         return Cost(0, 0, self._critic_steps * step, sum(self._measuring(subject, step).values()) + inception)
 
     def _cost_of_model(self, inception: float) -> Cost:
-        module = build(self.run).to(self.device)
+        module = build_model(self.run).to(self.device)
         iteration = self._iteration(module)
         generator = TrainingGenerator(module)
         step = self._critic_step(lambda: generator.follow(module))
-        copy = self._scaled(lambda n: evaluation_copy(module, n), self.how.batch_norm_draws)
+        copy = self._scaled(lambda n: evaluation_copy(module, n), self.evaluation.batch_norm_draws)
         both = copy + (self._reconstruction_copy(module) if self.scope.autoencoding else 0)
         subject = subject_of(module, self.scope, self.device)
         point = copy + self._scaled(lambda n: self.companion.curve(subject.sampler, n), CURVE_IMAGES)
         parts = self._measuring(subject, step)
-        before = sum(parts[some] for some in parts if some is not None and some.at_start)
+        before = sum(parts[measurement] for measurement in parts if measurement is not None and measurement.at_start)
         return Cost(
             iteration=iteration,
             training=self.settings.iterations * iteration,
@@ -164,8 +164,7 @@ class _Probe:
         def seconds(n: int) -> float:
             module.iteration = 0
             watch = _Stopwatch(self.device, untimed)
-            until = replace(self.settings, iterations=untimed + n)
-            train(module, pixels, replace(self.run, settings=until), [watch], self.device)
+            train(module, pixels, untimed + n, self.settings.batch_size, [watch])
             return watch.seconds
 
         return _scaled(seconds, self.settings.iterations, LONG_ENOUGH_FOR_TRAINING) / self.settings.iterations
@@ -180,24 +179,28 @@ class _Probe:
         return self._scaled(steps, self._critic_steps) / self._critic_steps
 
     def _reconstruction_copy(self, module: GANModule) -> float:
-        return self._scaled(lambda n: reconstruction_copy(module, self.dataset["train"][:n]), self.how.batch_norm_draws)
+        return self._scaled(lambda n: reconstruction_copy(module, self.dataset["train"][:n]), self.evaluation.batch_norm_draws)
 
     def _measuring(self, subject: Subject, step: float) -> dict[Measurement | None, float]:
         """Seconds of each measurement but the Inception metrics; under None those that the critic of the training is asked."""
         parts: dict[Measurement | None, float] = {}
-        for some in measurements_of(self.how):
-            if some.taken(self.scope) and not some.unavailable(self.scope) and not isinstance(some, ImageNetInception):
-                parts[some] = self._measurement(some, subject)
-                if isinstance(some, PostHocCritic):
-                    parts[None] = parts[some]
-                    parts[some] += self.how.critic_steps * step
+        for measurement in measurements_of(self.evaluation):
+            if (
+                measurement.taken(self.scope)
+                and not measurement.unavailable(self.scope)
+                and not isinstance(measurement, ImageNetInception)
+            ):
+                parts[measurement] = self._measurement(measurement, subject)
+                if isinstance(measurement, PostHocCritic):
+                    parts[None] = parts[measurement]
+                    parts[measurement] += self.evaluation.critic_steps * step
         return parts
 
     def _measurement(self, measurement: Measurement, subject: Subject) -> float:
         name = COUNTS.get(type(measurement))
         if name is None:
             return self._time(lambda: self._measure(measurement, subject))
-        return self._scaled(lambda n: self._measure(measurement, subject, **{name: n}), getattr(self.how, name))
+        return self._scaled(lambda n: self._measure(measurement, subject, **{name: n}), getattr(self.evaluation, name))
 
     def _measure(self, measurement: Measurement, subject: Subject, **counts: Any) -> None:
         settings = replace(self.settings, evaluation=replace(self.settings.evaluation, **counts))
@@ -217,9 +220,9 @@ def _scaled(seconds: Callable[[int], float], full: int, long_enough: float) -> f
     """How long something takes `full` times, if it can be told how long it takes n times; the first answer is not believed."""
     n = min(FEW, full)
     seconds(n)
-    while (found := seconds(n)) < long_enough and n < full:
-        n = min(math.ceil(n * min(1.2 * long_enough / found, 10)) + 1, full)
-    return found * full / n
+    while (measured := seconds(n)) < long_enough and n < full:
+        n = min(math.ceil(n * min(1.2 * long_enough / measured, 10)) + 1, full)
+    return measured * full / n
 
 
 class _Stopwatch(pl.Callback):
@@ -241,7 +244,7 @@ class _Stopwatch(pl.Callback):
 
 
 def now(device: torch.device) -> float:
-    """Seconds, when the device has done all that it was told to."""
+    """Read the clock, in seconds, when the device has done all that it was told to."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()

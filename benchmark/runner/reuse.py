@@ -1,4 +1,4 @@
-"""What other studies have done already: a finished run is copied, a shorter one is gone on with. Nothing is computed twice."""
+"""Take over what other studies have done: a finished run is copied, a shorter one is continued. Nothing is computed twice."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def take_over(runs: Sequence[Run], study: str, results: Path) -> Counter[str]:
         source = finished.get(run.id) or _longest(shorter.get(run.lineage, {}), run)
         if source is None:
             continue
-        with target.claimed() as ours:
-            if ours and not (target.path / "run.json").exists():
+        with target.claimed() as is_claimed:
+            if is_claimed and not (target.path / "run.json").exists():
                 _copy(source, target, run, study)
                 taken["copied" if source.path.name == run.id else "continued"] += 1
     return taken
@@ -48,23 +48,23 @@ def take_over(runs: Sequence[Run], study: str, results: Path) -> Counter[str]:
 
 def _finished(results: Path) -> dict[str, RunFolder]:
     """The runs of all studies that need no more training, by their ids."""
-    found: dict[str, RunFolder] = {}
+    folders: dict[str, RunFolder] = {}
     for path in sorted(results.glob("*/runs/*/status.json")):
         with suppress(UserError, OSError):  # a folder that cannot be read is no source
-            if path.parent.name not in found and RunFolder(path.parent).status().get("status") in FINISHED:
-                found[path.parent.name] = RunFolder(path.parent)
-    return found
+            if path.parent.name not in folders and RunFolder(path.parent).status().get("status") in FINISHED:
+                folders[path.parent.name] = RunFolder(path.parent)
+    return folders
 
 
 def _by_lineage(places: Iterable[RunFolder]) -> dict[str, dict[int, RunFolder]]:
     """Runs that have weights to go on with, by lineage and number of iterations."""
-    found: dict[str, dict[int, RunFolder]] = {}
+    lineages: dict[str, dict[int, RunFolder]] = {}
     for place in places:
         if (place.path / CHECKPOINT).exists() and place.status()["status"] == "done":
             with suppress(UserError):  # a run of another version of the benchmark
                 run = Run.from_json(read_json(place.path / "run.json"))
-                found.setdefault(run.lineage, {})[run.settings.iterations] = place
-    return found
+                lineages.setdefault(run.lineage, {})[run.settings.iterations] = place
+    return lineages
 
 
 def _longest(places: Mapping[int, RunFolder], run: Run) -> RunFolder | None:
@@ -83,8 +83,8 @@ def _copy(source: RunFolder, target: RunFolder, run: Run, study: str) -> None:
     for name in names:  # the checkpoint at last: with more rows than it knows a run can go on, with fewer it cannot
         shutil.copyfile(source.path / name, target.path / f"{name}.part")
         move_into_place(target.path / f"{name}.part", target.path / name)
-    there = read_json(source.path / "run.json")
-    came = {"study": source.path.parent.parent.name, "run": source.path.name, "iterations": there["settings"]["iterations"]}
-    write_json(target.path / "run.json", {**there, "run": run.id, "study": study, **asdict(run), "from": came})
+    before = read_json(source.path / "run.json")
+    origin = {"study": source.path.parent.parent.name, "run": source.path.name, "iterations": before["settings"]["iterations"]}
+    write_json(target.path / "run.json", {**before, "run": run.id, "study": study, **asdict(run), "from": origin})
     if whole:
         write_atomically(target.path / "status.json", status)

@@ -1,4 +1,4 @@
-"""Which runs of a study are missing? Finds them, takes what other studies have, and lets an engine do the rest."""
+"""Find which runs of a study are missing, take over what other studies have, and let an engine do the rest."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Outcome:
 
     counts: Counter[str]
     """How many are `done`, `diverged`, `failed` and `missing` now."""
-    found: int
+    finished_before: int
     """Of these, how many were finished and measured before."""
     copied: int
     """How many were taken over from other studies."""
@@ -67,10 +67,10 @@ class Outcome:
     @property
     def worked(self) -> bool:
         """Whether anything is new since the command before."""
-        return self.found < self.counts.total() or self.copied > 0
+        return self.finished_before < self.counts.total() or self.copied > 0
 
     def lines(self) -> Iterator[str]:
-        """The same for a person."""
+        """Say the same in lines for a person."""
         if not self.worked:
             yield "Nothing to do: all runs are finished, and have all that can be had of this data set by these protocols."
         if self.copied:
@@ -101,21 +101,21 @@ def run_study(study: Study, results: Path, engine: Engine, options: Options) -> 
     with _saving(folder):
         left_over = _save(study, folder)
     dataset = open_dataset(study.dataset, study.fingerprint)
-    seen = _look(study.runs, folder)
-    missing = [some.run for some in seen if some.status not in FINISHED]
+    states = _read_states(study.runs, folder)
+    missing = [state.run for state in states if state.status not in FINISHED]
     taken = take_over(missing, study.name, results)
-    outcome = _do(_look(study.runs, folder) if taken else seen, study.name, dataset, engine, options)
+    outcome = _do(_read_states(study.runs, folder) if taken else states, study.name, dataset, engine, options)
     outcome.copied, outcome.continued, outcome.left_over = taken["copied"], taken["continued"], left_over
     return outcome
 
 
 def unfinished(runs: Iterable[Run], folder: Path) -> Iterator[Run]:
-    """Those of a study's runs that are not finished in its folder, one by one as they are asked for."""
+    """Find those of a study's runs that are not finished in its folder, one by one as they are asked for."""
     return (run for run in runs if RunFolder(folder / "runs" / run.id).status().get("status") not in FINISHED)
 
 
 def untrained(study: Study, folder: Path) -> Iterator[Run]:
-    """The runs of a study's models that are not finished."""
+    """Find the runs of a study's models that are not finished."""
     return unfinished((run for run in study.runs if not run.is_reference), folder)
 
 
@@ -135,7 +135,7 @@ def measure_study(folder: Path, evaluation: Evaluation, engine: Engine, options:
     paths = [folder / "runs" / name / "run.json" for name in content["runs"]]
     runs = [Run.from_json(read_json(path), path) for path in paths if path.exists()]
     runs = [replace(run, settings=replace(run.settings, evaluation=evaluation)) for run in runs]
-    done = [some for some in _look(runs, folder) if some.status == "done"]
+    done = [state for state in _read_states(runs, folder) if state.status == "done"]
     dataset = open_dataset(content["dataset"], content["fingerprint"])
     with _saving(folder):
         content["settings"]["evaluation"] = asdict(evaluation)
@@ -146,50 +146,67 @@ def measure_study(folder: Path, evaluation: Evaluation, engine: Engine, options:
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _State:
     """A run as its folder shows it; read once, for a study may have many thousands."""
 
     run: Run
-    place: RunFolder
+    folder: RunFolder
     text: str
     """Of status.json."""
     facts: Mapping[str, Any]
-    """The same, read."""
+    """The same, parsed."""
 
     @property
     def status(self) -> str:
         return str(self.facts.get("status", "missing"))
 
 
-def _look(runs: Iterable[Run], folder: Path) -> list[_Seen]:
-    places = [(run, RunFolder(folder / "runs" / run.id)) for run in runs]
-    return [_Seen(run, place, text, as_status(text, place.path)) for run, place in places for text in [place.status_text()]]
+def _read_states(runs: Iterable[Run], study_folder: Path) -> list[_State]:
+    folders = [(run, RunFolder(study_folder / "runs" / run.id)) for run in runs]
+    return [_State(run, folder, text, as_status(text, folder.path)) for run, folder in folders for text in [folder.status_text()]]
 
 
-def _do(seen: Sequence[_Seen], study: str, dataset: Dataset, engine: Engine, options: Options) -> Outcome:
+def _do(states: Sequence[_State], study: str, dataset: Dataset, engine: Engine, options: Options) -> Outcome:
     """Let the engine do what runs lack: finished ones that are to be measured again first, then those to be trained."""
     today = Today(dataset, options.device)
-    lacking_some = [some for some in seen if today.lacks(some.run, some.facts, some.place)]
-    untrained = [some for some in seen if some.status not in FINISHED]
+    unmeasured = [state for state in states if today.lacks(state.run, state.facts, state.folder)]
+    untrained = [state for state in states if state.status not in FINISHED]
     jobs = [
-        Job(some.run, some.place.path, some.text, options.device, options.tensorboard, study)
-        for some in (*lacking_some, *untrained)
+        Job(state.run, state.folder.path, state.text, options.device, options.tensorboard, study)
+        for state in (*unmeasured, *untrained)
     ]
     planned = {job.run.id for job in jobs}
-    found = {some.run.id: some for some in seen if some.run.id not in planned}
+    finished = [state for state in states if state.run.id not in planned]
     complete = True
     if jobs:
-        ended = {name: some.status for name, some in found.items()}
-        with LiveView([some.run for some in seen], ended, engine.places) as view, engine:
-            for some in found.values():
-                view.ended(some.run, some.status, some.facts.get("critic"))
+        ended = {state.run.id: state.status for state in finished}
+        with LiveView([state.run for state in states], ended, engine.places) as view, engine:
+            for state in finished:
+                view.ended(state.run, state.status, state.facts.get("critic"))
             complete = Scheduler(engine, view, options.limits).work(jobs)
-    after = _look([job.run for job in jobs], jobs[0].folder.parent.parent) if jobs else []
-    counts = Counter(some.status for some in (*found.values(), *after))
-    unmeasured = sum(today.lacks(some.run, some.facts, some.place) for some in after)
-    reasons = [f"  {some.run.id}: {some.status}: {some.facts['reason']}" for some in after if "reason" in some.facts]
-    slow = Counter(why for some in after if (why := str(some.facts.get("execution")).partition(": ")[2]))
-    return Outcome(counts, len(found), 0, 0, unmeasured, complete=complete, reasons=reasons, slow=slow)
+    after = _read_states([job.run for job in jobs], jobs[0].folder.parent.parent) if jobs else []
+    return _outcome(finished, after, today, complete)
+
+
+def _outcome(before: Sequence[_State], after: Sequence[_State], today: Today, complete: bool) -> Outcome:
+    """Count what became of runs.
+
+    Args:
+        before: runs that needed no work.
+        after: those that were worked on, as they are now.
+        today: tells which of these still lack a measurement.
+        complete: whether all work was done; False when it was stopped.
+    """
+    return Outcome(
+        counts=Counter(state.status for state in (*before, *after)),
+        finished_before=len(before),
+        copied=0,
+        continued=0,
+        unmeasured=sum(today.lacks(state.run, state.facts, state.folder) for state in after),
+        complete=complete,
+        reasons=[f"  {state.run.id}: {state.status}: {state.facts['reason']}" for state in after if "reason" in state.facts],
+        slow=Counter(reason for state in after if (reason := str(state.facts.get("execution")).partition(": ")[2])),
+    )
 
 
 class Today:
@@ -199,20 +216,20 @@ class Today:
         self.dataset, self.device = dataset, device
         self._hashes: dict[tuple[str, str], str] = {}
 
-    def lacks(self, run: Run, status: Mapping[str, Any], place: RunFolder) -> bool:
-        """Whether a run that is done lacks a measurement."""
+    def lacks(self, run: Run, status: Mapping[str, Any], folder: RunFolder) -> bool:
+        """Tell whether a run that is done lacks a measurement."""
         if status.get("status") != "done":
             return False
         try:
-            if status.get("measured") == self.measured_by(run) and (place.path / "records.jsonl").exists():
+            if status.get("measured") == self.measured_by(run) and (folder.path / "records.jsonl").exists():
                 return False
             scope = scope_of(run, self.dataset, self.device)
         except UserError:  # its model cannot be imported: its worker will say so, and the others are measured
             return True
-        return bool(lacking(RecordFile(place.path / "records.jsonl").read(), scope, run.settings.iterations))
+        return bool(lacking(RecordFile(folder.path / "records.jsonl").read(), scope, run.settings.iterations))
 
     def measured_by(self, run: Run) -> str:
-        """The hash that a finished run notes that lacks nothing today."""
+        """Return the hash that a finished run notes that lacks nothing today."""
         key = (run.path, run.model)  # runs of one study differ in nothing else that protocols know
         if key not in self._hashes:
             self._hashes[key] = protocols_id(scope_of(run, self.dataset, self.device))
@@ -260,10 +277,10 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str
     for key in ("dataset", "fingerprint", "preset"):
         if old.get(key) != new[key]:
             yield f"{key} is {old.get(key)!r} there, {new[key]!r} here"
-    there = old.get("settings", {})
+    before = old.get("settings", {})
     for key, value in new["settings"].items():
-        longer = key == "iterations" and isinstance(there.get(key), int) and there[key] < value
-        if key not in (*EXTENT, "evaluation") and there.get(key) != value and not longer:
-            yield f"{key} is {there.get(key)!r} there, {value!r} here"
+        longer = key == "iterations" and isinstance(before.get(key), int) and before[key] < value
+        if key not in (*EXTENT, "evaluation") and before.get(key) != value and not longer:
+            yield f"{key} is {before.get(key)!r} there, {value!r} here"
     if set(old.get("models", {})) != set(new["models"]):
         yield f"its models are {', '.join(old.get('models', {}))}"

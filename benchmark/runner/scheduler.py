@@ -1,4 +1,4 @@
-"""Keeps an engine busy until every run has ended: retries lost attempts, ends those that hang, stops in order when told."""
+"""Keep an engine busy until every run has ended: retry lost attempts, end those that hang, stop in order when told."""
 
 from __future__ import annotations
 
@@ -70,7 +70,10 @@ class Scheduler:
     no_room: str = ""
 
     def work(self, jobs: Iterable[Job]) -> bool:
-        """Do jobs until all have ended, here or in another process that works on them; whether they have, or were stopped.
+        """Do jobs until all have ended, here or in another process that works on them.
+
+        Returns:
+            Whether all have ended; False if the work was stopped before.
 
         Raises:
             UserError: if there is no room on the disk; everything is as it was, for when there is.
@@ -159,8 +162,8 @@ class Scheduler:
 
     def _give_up(self, job: Job, reason: str) -> None:
         folder = RunFolder(job.folder)
-        with folder.claimed() as ours:
-            if not ours:
+        with folder.claimed() as is_claimed:
+            if not is_claimed:
                 self.elsewhere[job.run.id] = job
                 self.view.left(job.run, "another process does it")
                 return

@@ -1,4 +1,4 @@
-"""How far is a study? From its folder alone, whoever works on it."""
+"""Show how far a study is, from its folder alone, whoever works on it."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Which runs a study has: presets, grids, study files."""
+"""Decide which runs a study has: presets, grids, study files."""

@@ -51,7 +51,7 @@ class Run:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any], path: Path | None = None) -> Run:
-        """The run that `asdict` wrote; keys of its surroundings are ignored.
+        """Read the run that `asdict` wrote; keys of its surroundings are ignored.
 
         Raises:
             UserError: if something is missing; `path` is named.

@@ -1,17 +1,18 @@
-"""Which runs? A preset and a user's words become a resolved study: every value, no default left unsaid."""
+"""Resolve which runs a study has: a preset and a user's words become every value of every run, no default left unsaid."""
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from benchmark import __version__
 from benchmark.data.datasets import Dataset
-from benchmark.errors import UserError
+from benchmark.errors import UserError, unknown
 from benchmark.files import read_json
 from benchmark.model.fingerprint import code_fingerprint
 from benchmark.model.registry import (
@@ -25,7 +26,7 @@ from benchmark.model.registry import (
     short_name,
 )
 from benchmark.randomness import derive_seed
-from benchmark.settings import EXTENT, Evaluation, Settings, preset
+from benchmark.settings import EVALUATION, EXTENT, STUDY, Evaluation, Settings, preset
 from benchmark.studies.run import Run
 
 Sweep = Mapping[str, Sequence[Any]]
@@ -33,6 +34,16 @@ Sweep = Mapping[str, Sequence[Any]]
 
 STUDY_NAME = r"\w[\w.+=-]*"
 """What a study may be called: it is a folder's name."""
+
+
+def check_study_name(name: str | None) -> None:
+    """Check that a study may be called so; None is a study without a name of its own.
+
+    Raises:
+        UserError: if no folder inside of the results folder can have this name.
+    """
+    if name is not None and not re.fullmatch(STUDY_NAME, name):
+        raise UserError(f"STUDY is a folder's name inside RESULTS, of letters, digits and . + = - _, not {name!r}")
 
 
 @dataclass(frozen=True)
@@ -49,12 +60,12 @@ class Study:
     runs: tuple[Run, ...]
 
     def measured_by(self, evaluation: Evaluation) -> Study:
-        """The same runs, measured in this way."""
+        """Return the study with the same runs, measured in this way."""
         settings = replace(self.settings, evaluation=evaluation)
         return replace(self, settings=settings, runs=tuple(replace(run, settings=settings) for run in self.runs))
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, for study.json."""
+        """Return everything, for study.json."""
         return {
             "study": self.name,
             "dataset": self.dataset,
@@ -79,61 +90,81 @@ class Study:
 def resolve(
     dataset: Dataset,
     preset_name: str = "quick",
-    models: Sequence[str] | Mapping[str, Sweep] = DEFAULT_MODELS,
+    models: Collection[str] | Mapping[str, Sweep] = DEFAULT_MODELS,
     study: str | None = None,
-    **overrides: Any,
+    **values: Any,
 ) -> Study:
-    """Resolve what a user asked for.
+    """Resolve what a user asks for.
 
     Args:
         dataset: the images.
         preset_name: "quick" or "paper".
         models: short names or dotted paths; a mapping gives hyperparameters' values in place of those of a model's own sweep, in
             the paper's units: learning rates are divided by the width, as the model's own are.
-        study: its name; by default data set, preset and the values that were overridden.
-        overrides: values of `Settings` or of its `Evaluation` in place of the preset's; None keeps the preset's.
+        study: its name; by default data set, preset and the values that were given.
+        values: of `Settings` or of its `Evaluation` in place of the preset's; None keeps the preset's.
 
     Raises:
         UserError: for anything that names nothing, or that no constructor takes; for sweeps without a study's name, which would
             be taken for the study without them.
     """
-    settings = preset(preset_name, dataset.image_shape[1], dataset.paper_iterations)
-    given = {name: value for name, value in overrides.items() if value is not None}
-    measured = {name: given.pop(name) for name in list(given) if name in Evaluation.__dataclass_fields__}
-    settings = replace(settings, **given, evaluation=replace(settings.evaluation, **measured))
-    sweeps: Mapping[str, Sweep] = models if isinstance(models, Mapping) else {name: {} for name in models}
-    chosen = {short_name(dotted_path(name)): sweep for name, sweep in sweeps.items()}
-    if not chosen:
-        raise UserError("no model: give at least one, such as alphagan")
-    if study is None and any(chosen.values()):
+    given = {name: value for name, value in values.items() if value is not None}
+    settings = _settings(dataset, preset_name, given)
+    sweeps = _sweeps(models)
+    if study is None and any(sweeps.values()):
         raise UserError("a study with sweeps of its own needs a name: STUDY=…")
-    configurations = {name: _grid(import_model(name), name, dataset, settings, sweep) for name, sweep in chosen.items()}
-    code = {name: code_fingerprint(import_model(name)) for name in chosen}
-    runs = [
-        [_run(dataset, name, cell, seed, settings, code[name]) for cell in _draw(dotted_path(name), cells, settings.budget)]
-        for seed in range(settings.seeds)
-        for name, cells in configurations.items()
-    ]
-    # Configuration by configuration, so that an unfinished study already compares all models.
-    interleaved = [run for row in itertools.zip_longest(*runs) for run in row if run is not None]
-    references = [_reference(dataset, name, settings) for name in REFERENCES]
+    grids = {name: _grid(import_model(name), name, dataset, settings, sweep) for name, sweep in sweeps.items()}
     counts = {
         name: {"grid": len(cells), "configurations": min(len(cells), settings.budget or len(cells))}
-        for name, cells in configurations.items()
+        for name, cells in grids.items()
     }
     return Study(
-        name=study or _default_name(dataset.name, preset_name, tuple(chosen), given),
+        name=study or _default_name(dataset.name, preset_name, tuple(sweeps), given),
         dataset=dataset.name,
         fingerprint=dataset.fingerprint,
         preset=preset_name,
         settings=settings,
         models=counts,
-        runs=(*references, *interleaved),
+        runs=(*(_reference(dataset, name, settings) for name in REFERENCES), *_runs(dataset, grids, settings)),
     )
 
 
+def _settings(dataset: Dataset, preset_name: str, given: Mapping[str, Any]) -> Settings:
+    """The preset's values for these images, but for those that are given."""
+    for name in given:
+        if name not in {**STUDY, **EVALUATION}:
+            raise unknown("setting", name, [*STUDY, *EVALUATION])
+    settings = preset(preset_name, dataset.image_shape[1], dataset.paper_iterations)
+    training = {name: value for name, value in given.items() if name in STUDY}
+    return replace(settings, **training, evaluation=settings.evaluation.changed_by(given))
+
+
+def _sweeps(models: Collection[str] | Mapping[str, Sweep]) -> dict[str, Sweep]:
+    """The values that a user gives in place of those of each model's own sweep, by the model's short name or path."""
+    named: Mapping[str, Sweep] = models if isinstance(models, Mapping) else {name: {} for name in models}
+    sweeps = {short_name(dotted_path(name)): sweep for name, sweep in named.items()}
+    if not sweeps:
+        raise UserError("no model: give at least one, such as alphagan")
+    return sweeps
+
+
+def _runs(dataset: Dataset, grids: Mapping[str, list[dict[str, Any]]], settings: Settings) -> list[Run]:
+    """The runs of all models, configuration by configuration: so an unfinished study already compares all models."""
+    code = {name: code_fingerprint(import_model(name)) for name in grids}
+    runs = [
+        [_run(dataset, name, cell, seed, settings, code[name]) for cell in _draw(dotted_path(name), cells, settings.budget)]
+        for seed in range(settings.seeds)
+        for name, cells in grids.items()
+    ]
+    return [run for turn in itertools.zip_longest(*runs) for run in turn if run is not None]
+
+
 def inherited_evaluation(study: Study, folder: Path, given: Mapping[str, Any]) -> Evaluation:
-    """How a study is to be measured: as it was before where it is there already, but for the values that are given now."""
+    """Read how a study was measured before, where it is there already, but for the values that are given now.
+
+    Raises:
+        UserError: if its folder holds no study that this version can read.
+    """
     path = folder / "study.json"
     if not path.exists():
         return study.settings.evaluation
@@ -141,8 +172,7 @@ def inherited_evaluation(study: Study, folder: Path, given: Mapping[str, Any]) -
         before = Settings.from_json(read_json(path)["settings"]).evaluation
     except (KeyError, TypeError):
         raise UserError(f"{path} is no study of this version of the benchmark; name this one with STUDY=…") from None
-    changed = {name: value for name, value in given.items() if value is not None and name in Evaluation.__dataclass_fields__}
-    return replace(before, **changed)
+    return before.changed_by(given)
 
 
 def _grid(model: type, name: str, dataset: Dataset, settings: Settings, own: Sweep) -> list[dict[str, Any]]:
@@ -208,12 +238,13 @@ def _default_name(dataset: str, preset_name: str, models: tuple[str, ...], given
     if models != DEFAULT_MODELS:
         words.append("-".join(name.rpartition(".")[2].lower() for name in models))
     # Budget and seeds only add runs to a study: asking for more of them extends it.
-    words += [f"{name}{value:g}" for name, value in sorted(given.items()) if name not in EXTENT]
+    changes = {name: value for name, value in sorted(given.items()) if name in STUDY and name not in EXTENT}
+    words += [f"{name}{value:g}" if isinstance(value, int | float) else f"{name}-{value}" for name, value in changes.items()]
     return "-".join(words)
 
 
 def describe_study(study: Study, dataset: Dataset) -> list[str]:
-    """What is about to run, in a few lines for a person."""
+    """Say what is about to run, in a few lines for a person."""
     settings = study.settings
     lines = [
         f"{study.name}: {study.dataset} ({dataset.summary})",
@@ -222,11 +253,12 @@ def describe_study(study: Study, dataset: Dataset) -> list[str]:
     ]
     for name, counts in study.models.items():
         lines.append(f"  {name}: configurations: {_how_many(counts, settings.budget)}, seeds of each: {settings.seeds}")
-    how = settings.evaluation
+    evaluation = settings.evaluation
     lines.append(
-        f"  measured: critics of {how.critic_steps} steps at {how.critic_width:g} of the width, on {how.critic_images} images a "
-        f"side; {how.diversity_groups} groups of 64 for diversity; batch-norm statistics from {how.batch_norm_draws} draws"
-        + ("; twice, to choose the best by one evaluation and report them by the other" if how.second_evaluation else "")
+        f"  measured: critics of {evaluation.critic_steps} steps at {evaluation.critic_width:g} of the width, on "
+        f"{evaluation.critic_images} images a side; {evaluation.diversity_groups} groups of 64 for diversity; batch-norm "
+        f"statistics from {evaluation.batch_norm_draws} draws"
+        + ("; twice, to choose the best by one evaluation and report them by the other" if evaluation.second_evaluation else "")
     )
     if settings.width < 1:
         lines.append("  Narrow networks and a short training: it shows who learns, not the paper's numbers (PRESET=paper does).")

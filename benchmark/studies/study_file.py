@@ -1,4 +1,4 @@
-"""A study of one's own, written down: a YAML file with the words of `run`, and with values in place of the models' sweeps."""
+"""Read a study of the user's own: a YAML file with the words of `run`, and with values in place of the models' sweeps."""
 
 from __future__ import annotations
 
@@ -8,19 +8,46 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PydanticUserError,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode
 
 from benchmark.errors import UserError, unknown
 from benchmark.model.registry import constructor_arguments, dotted_path, hyperparameter_grid, import_model, plain_value
+from benchmark.settings import EVALUATION, STUDY, WORK, DottedPaths, Kind, OneOf, Real, Setting, Switch, Whole
 from benchmark.studies.study import STUDY_NAME, Sweep
 
-Positive = Annotated[int, Field(ge=1)]
-Several = Annotated[int, Field(ge=2)]
-Count = Annotated[int, Field(ge=0)]
-Width = Annotated[float, Field(gt=0, le=4)]
+
+def _annotation(kind: Kind) -> Any:
+    """The type by which pydantic reads and checks values of a kind."""
+    match kind:
+        case Whole(least, auto):
+            number = Annotated[int, Field(ge=least)]
+            return number | Literal["auto"] if auto else number
+        case Real(most):
+            return Annotated[float, Field(gt=0, le=most)]
+        case OneOf(values):
+            return Literal[values]
+        case Switch():
+            return bool
+        case DottedPaths():
+            return Annotated[list[str], BeforeValidator(_as_list)]
+    return Annotated[str, Field(min_length=1)]  # text, and paths
+
+
+def _as_list(value: Any) -> Any:
+    """A single value as a list of one."""
+    return value if isinstance(value, list) else [value]
 
 
 class _Strict(BaseModel):
@@ -29,21 +56,17 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class EvaluationPart(_Strict):
-    """The values of `benchmark.settings.Evaluation` that a file may set."""
+def file_part(name: str, settings: Mapping[str, Setting]) -> type[_Strict]:
+    """Make the part of a file in which these settings may stand."""
+    keys: dict[str, Any] = {key: (_annotation(setting.kind) | None, None) for key, setting in settings.items()}
+    return create_model(name, __base__=_Strict, **keys)
 
-    batch_norm_draws: Several | None = None
-    mode_samples: Several | None = None
-    diversity_groups: Positive | None = None
-    reconstructions: Several | None = None
-    critic_steps: Positive | None = None
-    critic_images: Several | None = None
-    critic_width: Width | None = None
-    score_splits: Positive | None = None
-    inception_samples: Count | None = None
-    inception_width: Literal[64, 192, 768, 2048] | None = None
-    cifar10_samples: Count | None = None
-    second_evaluation: bool | None = None
+
+StudyPart, EvaluationPart, WorkingPart = (
+    file_part("Study", STUDY),
+    file_part("Evaluation", EVALUATION),
+    file_part("Working", WORK),
+)
 
 
 def _by_name(models: Any) -> Any:
@@ -58,27 +81,26 @@ def _by_name(models: Any) -> Any:
 def _as_lists(sweep: Any) -> Any:
     if not isinstance(sweep, dict):
         return sweep
-    return {key: values if isinstance(values, list) else [values] for key, values in sweep.items()}
+    return {key: _as_list(values) for key, values in sweep.items()}
 
 
-class StudyFile(_Strict):
+class StudyFile(StudyPart):  # type: ignore[misc, valid-type]
     """What a file may say. What it leaves out is the preset's value, or the default of `run`."""
 
     study: Annotated[str, Field(pattern=f"^(?:{STUDY_NAME})$")] | None = None
     dataset: str | None = None
     preset: str | None = None
-    budget: Positive | None = None
-    seeds: Positive | None = None
-    iterations: Positive | None = None
-    width: Width | None = None
-    batch_size: Several | None = None
-    threads: Positive | None = None
     models: Annotated[dict[str, dict[str, list[Any]]], BeforeValidator(_by_name), Field(min_length=1)] | None = None
-    evaluation: EvaluationPart = EvaluationPart()
+    evaluation: EvaluationPart = EvaluationPart()  # type: ignore[valid-type]
+    working: WorkingPart = WorkingPart()  # type: ignore[valid-type]
+
+
+PARTS: Mapping[str, type[BaseModel]] = {"evaluation": EvaluationPart, "working": WorkingPart}
+"""The parts whose keys stand one level deeper."""
 
 
 def read_study_file(path: Path) -> dict[str, Any]:
-    """What a file asks for, by the names of `run`'s options and of the arguments of `benchmark.studies.study.resolve`.
+    """Read what a file asks for, by the names of `run`'s options.
 
     Nothing in the file is executed; the models that it names are imported, to hold its values against their constructors.
 
@@ -96,7 +118,8 @@ def read_study_file(path: Path) -> dict[str, Any]:
     except ValidationError as error:
         raise _refused(path, text, error) from None
     words = asked.model_dump(exclude_none=True)
-    words |= words.pop("evaluation")
+    for part in PARTS:
+        words |= words.pop(part)
     if asked.models is not None:
         words["models"] = _checked_models(path, text, asked.models)
     return words
@@ -129,7 +152,7 @@ def _refused(path: Path, text: str, error: ValidationError) -> UserError:
     keys = [str(key) for key in first["loc"] if key != "[key]"]
     where, name = _where(path, text, keys), ".".join(keys)
     if first["type"] == "extra_forbidden":
-        part: type[BaseModel] = EvaluationPart if keys[0] == "evaluation" else StudyFile
+        part = PARTS.get(keys[0], StudyFile) if len(keys) > 1 else StudyFile
         return UserError(f"{where}: {unknown('key', name, [*_full_names(part, keys)])}")
     if keys == ["study"]:
         return UserError(f"{where}: 'study' is a folder's name, of letters, digits and . + = - _, not {first['input']!r}")
@@ -145,10 +168,10 @@ def _where(path: Path, text: str, keys: Sequence[str]) -> str:
     node, line = _yaml().compose(text), None
     for key in keys:
         pairs = node.value if isinstance(node, MappingNode) else []
-        found = next(((name, value) for name, value in pairs if name.value == key), None)
-        if found is None:
+        pair = next(((name, value) for name, value in pairs if name.value == key), None)
+        if pair is None:
             break
-        line, node = found[0].start_mark.line + 1, found[1]
+        line, node = pair[0].start_mark.line + 1, pair[1]
     return f"{path}, line {line}" if line else str(path)
 
 

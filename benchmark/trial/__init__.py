@@ -1,1 +1,1 @@
-"""One attempt at a run: train, evaluate, record."""
+"""Make one attempt at a run: train, evaluate, record."""

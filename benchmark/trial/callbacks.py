@@ -1,4 +1,4 @@
-"""Record losses and the critic beside the training, between chunks of iterations."""
+"""Record losses, and train the independent critic, while a run trains: between chunks of iterations."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from benchmark.errors import Diverged, UserError
 from benchmark.evaluation.critics import CompanionCritic
 from benchmark.evaluation.samplers import TrainingGenerator, generator_of
 from benchmark.model.gan_module import GANModule
-from benchmark.model.train import CHUNK, _AfterChunk, _is_due
+from benchmark.model.train import CHUNK, AfterChunk, is_due
 from benchmark.records.rows import make_rows
 from benchmark.records.run_folder import RunFolder
-from benchmark.trial.attempt import Attempt, _timed
+from benchmark.trial.attempt import Attempt
 from metrics.values import Value
 
 CURVE_POINTS = 10
 """How often losses and learning curves are recorded in a run."""
 
 
-class Recorder(_AfterChunk):
-    """Records the loss terms, tells the progress, and stops a run whose losses are not finite."""
+class Recorder(AfterChunk):
+    """Record the loss terms, tell the progress, and stop a run whose losses are not finite."""
 
     def __init__(self, attempt: Attempt) -> None:
         self.records, self.iterations, self.watcher = attempt.records, attempt.run.settings.iterations, attempt.watcher
-        self.ledger, self.seconds, self.began = RunFolder(attempt.folder), attempt.seconds, time.monotonic()
+        self.run_folder, self.seconds, self.began = RunFolder(attempt.folder), attempt.seconds, time.monotonic()
         self.sums: dict[str, float] = {}
         self.chunks = 0
         self.rows: int | None = None
+        """How many rows the checkpoint knows of, where there is one."""
 
     def after_chunk(self, trainer: pl.Trainer, pl_module: GANModule) -> None:
         iteration = pl_module.iteration
@@ -38,9 +39,9 @@ class Recorder(_AfterChunk):
                 raise Diverged(f"loss {name} is {value} by iteration {iteration}")
             self.sums[name] = self.sums.get(name, 0.0) + value
         self.chunks += 1
-        self.ledger.advance(iteration)
+        self.run_folder.advance(iteration)
         self.watcher.advanced(iteration)
-        if _is_due(iteration, self.iterations, CURVE_POINTS):
+        if is_due(iteration, self.iterations, CURVE_POINTS):
             means = [Value(f"loss/{name}", total / self.chunks) for name, total in self.sums.items()]
             self.records.append(make_rows(iteration, means, protocol={}))
             self.sums, self.chunks = {}, 0
@@ -56,51 +57,51 @@ class Recorder(_AfterChunk):
         self.seconds.update(state_dict["seconds"])  # what earlier attempts took of them is part of the run's cost
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        trained = cast(GANModule, pl_module).iteration == self.iterations  # then what came after is its evaluation, and is kept
+        is_trained = cast(GANModule, pl_module).iteration == self.iterations  # then the rows after it are its evaluation: kept
         if self.rows is not None and len(self.records.read()) < self.rows:
             raise UserError(f"{self.records.path} lacks rows of its checkpoint: remove that, and the run starts anew")
-        if self.rows is not None and not trained:
+        if self.rows is not None and not is_trained:
             self.records.rewind(self.rows)
 
 
 def in_training_companion(attempt: Attempt) -> CompanionCritic:
-    """The critic of a training: one step for each of the model's iterations in its second half."""
+    """Make the critic of a training: it takes one step for each of the model's iterations in its second half."""
     settings = attempt.run.settings
     budget = settings.iterations - settings.iterations // 2
     return CompanionCritic(attempt.dataset, settings, budget, "in training", attempt.device, every=CHUNK)
 
 
-class InTrainingCritic(_AfterChunk):
-    """Trains the independent critic beside the model from half way on, and records its learning curves."""
+class InTrainingCritic(AfterChunk):
+    """Train the independent critic beside the model from half way on, and record its learning curves."""
 
     def __init__(self, attempt: Attempt) -> None:
         self.companion = in_training_companion(attempt)
         self.iterations = attempt.run.settings.iterations
-        self.begin = self.iterations // 2
+        self.first_iteration = self.iterations // 2
         self.batch_norm_draws = attempt.run.settings.evaluation.batch_norm_draws
-        self.records, self.seconds = attempt.records, attempt.seconds
+        self.attempt = attempt
         self.generator: TrainingGenerator | None = None
-        self.missed_its_begin = False
+        self.is_too_late = False
         attempt.seconds["critic_in_training"] = 0.0
 
     def after_chunk(self, trainer: pl.Trainer, pl_module: GANModule) -> None:
-        due = pl_module.iteration - self.begin - self.companion.critic.steps
-        if due <= 0 or self.missed_its_begin:
+        due = pl_module.iteration - self.first_iteration - self.companion.critic.steps
+        if due <= 0 or self.is_too_late:
             return
-        with _timed(self.seconds, "critic_in_training"):
+        with self.attempt.timed("critic_in_training"):
             self.generator = self.generator or TrainingGenerator(pl_module)
             self.companion.advance(self.generator.follow(pl_module), due)
-            if _is_due(pl_module.iteration, self.iterations, CURVE_POINTS):
+            if is_due(pl_module.iteration, self.iterations, CURVE_POINTS):
                 points = self.companion.curve(generator_of(pl_module, self.batch_norm_draws))
-                self.records.append(make_rows(pl_module.iteration, points, self.companion.curve_protocol))
+                self.attempt.records.append(make_rows(pl_module.iteration, points, self.companion.curve_protocol))
 
     def state_dict(self) -> dict[str, Any]:
-        return {"begin": self.begin, "critic": self.companion.critic.state_dict()}
+        return {"begin": self.first_iteration, "critic": self.companion.critic.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        if state_dict["begin"] == self.begin:
+        if state_dict["begin"] == self.first_iteration:
             self.companion.load_state_dict(state_dict["critic"])
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # A shorter run that is continued past the middle of a longer one: the generators that it should have met are gone.
-        self.missed_its_begin = cast(GANModule, pl_module).iteration > self.begin and not self.companion.critic.steps
+        self.is_too_late = cast(GANModule, pl_module).iteration > self.first_iteration and not self.companion.critic.steps

@@ -21,9 +21,8 @@ def pull(module: AlphaGAN, network: str, loss: str, term: str, judged) -> float:
     """How a step of `network` down one term of a loss changes the mean logit that `judged` returns."""
     parameters = list(getattr(module, network).parameters())
     before = judged().mean().item()
-    module._inside = torch.Generator().manual_seed(1)  # the latents of a phase
-    gradients = torch.autograd.grad(getattr(module, loss)(IMAGES)[term], parameters)
-    module._inside = None
+    with module.drawing_from(torch.Generator().manual_seed(1)):  # the latents of a phase
+        gradients = torch.autograd.grad(getattr(module, loss)(IMAGES)[term], parameters)
     with torch.no_grad():
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter -= 1e-3 * gradient

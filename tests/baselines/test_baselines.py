@@ -14,11 +14,16 @@ def build(model, **options):
     return model(SHAPE, latent_dim=6, width=0.125, **options)
 
 
+def terms(module, loss: str) -> dict[str, torch.Tensor]:
+    """The terms of a loss, with latents of the test's own."""
+    with module.drawing_from(torch.Generator().manual_seed(1)):
+        return getattr(module, loss)(IMAGES)
+
+
 def step(module, network: str, loss: str, term: str, rate: float = 1e-3) -> None:
     parameters = list(getattr(module, network).parameters())
-    module._inside = torch.Generator().manual_seed(1)  # the latents of a phase
-    gradients = torch.autograd.grad(getattr(module, loss)(IMAGES)[term], parameters, allow_unused=True, materialize_grads=True)
-    module._inside = None
+    value = terms(module, loss)[term]
+    gradients = torch.autograd.grad(value, parameters, allow_unused=True, materialize_grads=True)
     with torch.no_grad():
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter -= rate * gradient
@@ -61,12 +66,8 @@ def test_the_critic_raises_real_above_samples():
 
 
 def test_the_penalty_has_its_weight():
-    light, heavy = build(WGANGP, penalty_weight=1.0), build(WGANGP, penalty_weight=10.0)
-    for module in (light, heavy):
-        module._inside = torch.Generator().manual_seed(0)
-    assert heavy.critic_loss(IMAGES)["gradient_penalty"].item() == pytest.approx(
-        10 * light.critic_loss(IMAGES)["gradient_penalty"].item(), rel=1e-5
-    )
+    light, heavy = (terms(build(WGANGP, penalty_weight=weight), "critic_loss")["gradient_penalty"] for weight in (1.0, 10.0))
+    assert heavy.item() == pytest.approx(10 * light.item(), rel=1e-5)
 
 
 def test_the_critic_has_no_batch_norm():
@@ -75,8 +76,7 @@ def test_the_critic_has_no_batch_norm():
 
 def test_dcgans_losses_are_those_of_the_standard_gan():
     module = build(DCGAN)
-    module._inside = torch.Generator().manual_seed(0)
-    value = module.discriminator_loss(IMAGES)["real"].item()
+    value = terms(module, "discriminator_loss")["real"].item()
     d = module.discriminator(IMAGES).sigmoid()
     assert value == pytest.approx(-d.log().mean().item(), rel=1e-4)
 
@@ -141,9 +141,8 @@ def test_age_reconstructs_images_by_the_encoder_and_codes_by_the_generator():
 
 def test_ages_code_term_is_the_weighted_mean_of_one_minus_cosine():
     module = build(AGE, code_weight=4.0)
-    module._inside = torch.Generator().manual_seed(3)
-    value = module.generator_loss(IMAGES)["code"].item()
-    latents = module.prior(len(IMAGES), torch.Generator().manual_seed(3))
+    value = terms(module, "generator_loss")["code"].item()
+    latents = module.prior(len(IMAGES), torch.Generator().manual_seed(1))
     codes = module.encode(module.generator(latents))
     assert value == pytest.approx(4 * (1 - (codes * latents).sum(1)).mean().item(), rel=1e-4)
 
@@ -158,9 +157,8 @@ def test_each_network_has_its_own_learning_rate():
 
 def test_dcgans_generator_minimizes_minus_log_d():
     module = build(DCGAN)
-    module._inside = torch.Generator().manual_seed(2)
-    value = module.generator_loss(IMAGES)["adversarial"].item()
-    d = module.discriminator(module.sample(len(IMAGES), torch.Generator().manual_seed(2))).sigmoid()
+    value = terms(module, "generator_loss")["adversarial"].item()
+    d = module.discriminator(module.sample(len(IMAGES), torch.Generator().manual_seed(1))).sigmoid()
     assert value == pytest.approx(-d.log().mean().item(), rel=1e-4)
 
 

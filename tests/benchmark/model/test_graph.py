@@ -1,10 +1,11 @@
 """Training from a graph, with one that is recorded on the CPU as a CUDA graph is on a GPU."""
 
+import gc
+import weakref
 from collections import Counter
-from dataclasses import asdict, replace
-from pathlib import Path
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from torch import nn
 
@@ -12,30 +13,40 @@ from benchmark.data.datasets import load_dataset
 from benchmark.evaluation import critics
 from benchmark.evaluation.critics import CompanionCritic
 from benchmark.evaluation.samplers import reference_sampler
-from benchmark.files import write_json
-from benchmark.model.build import build_from
-from benchmark.model.fingerprint import code_fingerprint
+from benchmark.model import train as train_module
+from benchmark.model.build import build
 from benchmark.model.gan_module import GANModule
-from benchmark.model.graph import EAGER_FIRST, Repeated, Work, look, relative_difference
+from benchmark.model.graph import EAGER_FIRST, Repeated, Work, contents, relative_difference
 from benchmark.model.recorded_graph import RecordedGraph
 from benchmark.model.registry import import_model
 from benchmark.model.train import CheckpointKeeper, Watcher, train
 from benchmark.records.rows import RecordFile
 from benchmark.records.run_folder import RunFolder
 from benchmark.runner.runner import Outcome
-from benchmark.studies.run import Run
-from benchmark.trial import trial
 from benchmark.trial.trial import run_trial
-from tests.support import PIXELS, SETTINGS, SHAPE, Small, make_run
+from tests.support import PIXELS, SETTINGS, SHAPE, Small, make_run, prepare
 
 MODELS = ["alphagan.AlphaGAN", "alphagan.EmpiricalKLAlphaGAN", "baselines.DCGAN", "baselines.WGANGP", "baselines.AGE"]
 CPU = torch.device("cpu")
 
 
-def trained(module: GANModule, iterations: int, graph: type | None = None, **arguments) -> GANModule:
-    module.new_graph = graph
-    train(module, PIXELS, make_run(iterations=iterations), [], CPU, **arguments)
+class Terms(pl.Callback):
+    """Keeps the loss terms, as a run's recorder does."""
+
+    def __init__(self) -> None:
+        self.means: list[dict[str, float]] = []
+
+    def on_train_batch_end(self, trainer, pl_module, *_) -> None:
+        self.means.append(pl_module.take_mean_terms())
+
+
+def trained(module: GANModule, iterations: int, graph=None, callbacks=(), checkpoint=None) -> GANModule:
+    train(module, PIXELS, iterations, 8, callbacks, checkpoint, new_graph=graph)
     return module
+
+
+def built(path: str, width: float = 0.125) -> GANModule:
+    return build(import_model(path), SHAPE, {"latent_dim": 4, "width": width}, seed=0)
 
 
 def small(model=Small) -> GANModule:
@@ -50,11 +61,13 @@ def assert_same(first: nn.Module, second: nn.Module) -> None:
 
 @pytest.mark.parametrize("path", MODELS)
 def test_a_graph_gives_bit_for_bit_what_eager_execution_gives_after_a_hundred_iterations(path):
-    run = make_run(path, width=0.0625)
-    eager, captured = (trained(build_from(import_model(run.path), run), 100, graph) for graph in (None, RecordedGraph))
+    terms, other_terms = Terms(), Terms()
+    eager = trained(built(path, 0.0625), 100, None, [terms])
+    captured = trained(built(path, 0.0625), 100, RecordedGraph, [other_terms])
     assert (eager.execution, captured.execution) == ("eager", "captured")
     assert_same(eager, captured)
-    assert eager.take_mean_terms() == captured.take_mean_terms()
+    assert terms.means == other_terms.means
+    assert len(terms.means) == 10
 
 
 def test_layers_with_draws_of_their_own_draw_the_same_in_a_graph():
@@ -64,17 +77,32 @@ def test_layers_with_draws_of_their_own_draw_the_same_in_a_graph():
 
 
 def test_a_training_that_is_resumed_captures_anew_and_gives_the_same(tmp_path):
-    run, path = make_run("baselines.DCGAN", iterations=20), tmp_path / "checkpoint.ckpt"
-    whole = trained(build_from(import_model(run.path), run), 20, RecordedGraph)
-    half = build_from(import_model(run.path), run)
-    half.new_graph = RecordedGraph
-    train(half, PIXELS, make_run(iterations=10), [CheckpointKeeper(path, 10, Watcher())], CPU)
-    assert_same(whole, trained(build_from(import_model(run.path), run), 20, RecordedGraph, checkpoint=path))
+    path = tmp_path / "checkpoint.ckpt"
+    whole = trained(built("baselines.DCGAN"), 20, RecordedGraph)
+    trained(built("baselines.DCGAN"), 10, RecordedGraph, [CheckpointKeeper(path, 10, Watcher())])
+    assert_same(whole, trained(built("baselines.DCGAN"), 20, RecordedGraph, checkpoint=path))
 
 
 def test_a_second_training_of_the_same_module_does_not_replay_the_first_ones_graph():
     eager, captured = (trained(trained(small(), 10, graph), 20, graph) for graph in (None, RecordedGraph))
     assert_same(eager, captured)
+
+
+def test_the_memory_of_a_graph_is_free_when_its_training_ends():
+    """At once, not when Python looks for cycles: the evaluation that follows needs the GPU's memory."""
+    graphs = []
+
+    def new_graph() -> RecordedGraph:
+        graph = RecordedGraph()
+        graphs.append(weakref.ref(graph))
+        return graph
+
+    gc.disable()
+    try:
+        assert trained(small(), 20, new_graph).execution == "captured"
+        assert [graph() for graph in graphs] == [None]
+    finally:
+        gc.enable()
 
 
 class Anneals(Small):
@@ -184,16 +212,19 @@ def test_what_a_graph_would_get_wrong_is_trained_eagerly_and_says_why(model, rea
 
 
 def test_loss_terms_of_a_graph_are_summed_where_they_are():
-    eager, captured = (trained(small(Gathers), 20, graph) for graph in (None, RecordedGraph))
+    terms, other_terms = Terms(), Terms()
+    trained(small(Gathers), 20, None, [terms])
+    captured = trained(small(Gathers), 20, RecordedGraph, [other_terms])
     assert captured.execution == "captured"
-    assert eager.take_mean_terms() == captured.take_mean_terms() != {}
+    assert terms.means == other_terms.means
+    assert "judge/late" in terms.means[0]
     assert captured.take_mean_terms() == {}
 
 
 def test_what_a_model_keeps_in_lists_of_tensors_goes_on_as_in_eager_execution():
     eager, captured = (trained(small(Averages), 20, graph) for graph in (None, RecordedGraph))
     assert captured.execution == "captured"
-    assert all(torch.equal(one, other) for one, other in zip(eager.averages, captured.averages, strict=True))
+    assert all(map(torch.equal, eager.averages, captured.averages))
 
 
 class Breaks(RecordedGraph):
@@ -225,18 +256,18 @@ def test_a_graph_that_breaks_or_gives_something_else_leaves_what_eager_execution
 
 
 def test_begin_comes_before_every_time_and_the_first_times_are_eager():
-    value, said = torch.zeros(()), []
-    work = Work(lambda: said.append("begin"), lambda: said.append("work") or value.add_(1), [value], [], dict)
+    value, calls = torch.zeros(()), []
+    work = Work(lambda: calls.append("begin"), lambda: calls.append("work") or value.add_(1), [value], [], dict)
     loop = Repeated(work, RecordedGraph)
     for _ in range(EAGER_FIRST):
         loop()
-    assert said == ["begin", "work"] * EAGER_FIRST
+    assert calls == ["begin", "work"] * EAGER_FIRST
     assert loop.graph is None
     loop()  # eagerly, recording, and from the graph: once in effect
     assert value == EAGER_FIRST + 1
-    said.clear()
+    calls.clear()
     loop()
-    assert said == ["begin"]
+    assert calls == ["begin"]
     assert value == EAGER_FIRST + 2
 
 
@@ -247,24 +278,17 @@ def test_the_relative_difference_is_that_of_norms():
     assert relative_difference([torch.tensor([float("nan")])], [torch.tensor([1.0])]) == float("inf")
 
 
-def prepared(folder: Path, run: Run) -> Path:
-    run = replace(run, fingerprint=load_dataset(run.dataset).fingerprint, code=code_fingerprint(import_model(run.path)))
-    folder.mkdir()
-    write_json(folder / "run.json", asdict(run))
-    return folder
-
-
 def test_a_whole_run_from_graphs_has_the_same_records_its_critics_included(tmp_path, monkeypatch):
-    found = {}
+    rows = {}
     for name, graph in (("eager", None), ("captured", RecordedGraph)):
-        for module in (critics, trial):
+        for module in (critics, train_module):
             monkeypatch.setattr(module, "graphs_of", lambda _device, graph=graph: graph)
-        folder = prepared(tmp_path / name, make_run("alphagan.AlphaGAN", iterations=20))
+        folder = prepare(tmp_path / name, make_run("alphagan.AlphaGAN", iterations=20))
         assert run_trial(folder, "cpu", Watcher()) == "done"
         assert RunFolder(folder).status()["execution"] == name
-        found[name] = [row.as_json() for row in RecordFile(folder / "records.jsonl").read()]
-    assert found["eager"] == found["captured"]
-    assert {"critic", "critic_in_training"} <= {row["metric"] for row in found["eager"]}
+        rows[name] = [row.as_json() for row in RecordFile(folder / "records.jsonl").read()]
+    assert rows["eager"] == rows["captured"]
+    assert {"critic", "critic_in_training"} <= {row["metric"] for row in rows["eager"]}
 
 
 def test_a_critic_captures_its_step_and_goes_on_eagerly_with_another_generator(monkeypatch):
@@ -288,9 +312,9 @@ def test_the_command_says_at_its_end_how_many_runs_had_no_graph_and_why():
 
 def test_it_is_seen_what_lists_hold_and_where_tensors_lie():
     tensor, spread = torch.zeros(2), torch.zeros(1).expand(3)
-    seen = look({"a": {"b": [1, tensor], "c": "x"}, "d": object(), "e": spread})
-    assert seen.facts["a"] == 2
-    assert seen.facts["a['b'][0]"] == 1
-    assert seen.facts["a['b'][1]"] == (tensor.data_ptr(), (2,))
-    assert seen.tensors == [tensor]  # the other one is one number in three places
-    assert "d" not in seen.facts
+    collected = contents({"a": {"b": [1, tensor], "c": "x"}, "d": object(), "e": spread})
+    assert collected.facts["a"] == 2
+    assert collected.facts["a['b'][0]"] == 1
+    assert collected.facts["a['b'][1]"] == (tensor.data_ptr(), (2,))
+    assert collected.tensors == [tensor]  # the other one is one number in three places
+    assert "d" not in collected.facts

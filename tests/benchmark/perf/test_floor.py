@@ -1,18 +1,16 @@
 import ast
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from benchmark.data.datasets import load_dataset
-from benchmark.model.build import build_from
-from benchmark.model.registry import dotted_path, import_model
+from benchmark.model.build import build
+from benchmark.model.registry import import_model
 from benchmark.model.train import train
 from benchmark.perf import floor
 from benchmark.perf.floor import FLOORS
-from tests.support import make_run
 
 ITERATIONS = 3
 
@@ -26,12 +24,9 @@ def pixels_of(size):
 
 def trained(model, size, width, seed, pixels, batch_size):
     """Ours after some iterations, by the way that every run takes."""
-    run = make_run(dotted_path(model), ITERATIONS, latent_dim=128, width=width)
-    settings = replace(run.settings, batch_size=batch_size)
-    run = replace(run, image_shape=(3, size, size), seed=seed, settings=settings)
-    module = build_from(import_model(run.path), run)
+    module = build(import_model(model), (3, size, size), {"width": width}, seed)
     initial = {name: value.clone() for name, value in module.state_dict().items()}
-    train(module, pixels, run, [], torch.device("cpu"))
+    train(module, pixels, ITERATIONS, batch_size)
     return initial, module.state_dict()
 
 
@@ -44,17 +39,17 @@ def state(networks):
 @pytest.mark.parametrize("model", FLOORS)
 def test_the_floor_and_our_model_train_the_same_weights_bit_for_bit(model, size, width, batch_size):
     pixels = pixels_of(size)
-    initial, ours = trained(model, size, width, 3, pixels, batch_size)
-    theirs = FLOORS[model](size, width, 3, pixels, batch_size)
-    assert state(theirs.networks).keys() == ours.keys()
-    differ = [name for name, value in state(theirs.networks).items() if not torch.equal(value, initial[name])]
+    initial, weights = trained(model, size, width, 3, pixels, batch_size)
+    floor = FLOORS[model](size, width, 3, pixels, batch_size)
+    assert state(floor.networks).keys() == weights.keys()
+    differ = [name for name, value in state(floor.networks).items() if not torch.equal(value, initial[name])]
     assert not differ, "before the first iteration"
     for _ in range(ITERATIONS):
-        theirs.iterate()
-    differ = [name for name, value in state(theirs.networks).items() if not torch.equal(value, ours[name])]
+        floor.iterate()
+    differ = [name for name, value in state(floor.networks).items() if not torch.equal(value, weights[name])]
     assert not differ
-    moved = {name.split(".")[0] for name, value in ours.items() if not torch.equal(value, initial[name])}
-    assert moved == set(theirs.networks)
+    moved = {name.split(".")[0] for name, value in weights.items() if not torch.equal(value, initial[name])}
+    assert moved == set(floor.networks)
 
 
 @pytest.mark.parametrize("model", FLOORS)

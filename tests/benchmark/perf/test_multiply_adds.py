@@ -4,8 +4,8 @@ from torch import nn
 
 from benchmark.model.registry import DEFAULT_MODELS as MODELS
 from benchmark.perf.floor import FLOORS
+from benchmark.perf.models import BATCH, SIZES
 from benchmark.perf.multiply_adds import WIDTHS, committed, count, count_ours, minimum, penalty
-from benchmark.perf.runs import BATCH, SIZES
 from metrics.wasserstein import gradient_penalty
 
 SAMPLES = 2  # batch norm needs more than one number of a kind

@@ -45,7 +45,7 @@ def test_runs_that_share_a_gpu_against_eager_ones_alone(commands, tmp_path, monk
     packed, busy = sweeps.gpu_sweep(tmp_path, 0.25, 1)
     assert packed.median == pytest.approx(30)
     assert packed.verdict == MET
-    assert busy.ours == [93.0, 97.0]
+    assert busy.values == [93.0, 97.0]
     assert busy.verdict == MET
     (together, nothing), (alone, eager) = commands
     assert "auto" in together

@@ -35,7 +35,7 @@ def test_what_another_study_has_done_is_copied_and_says_from_where(short):
     study, results = short
     other = replace(study, name="other")
     outcome = do(other, results)
-    assert (outcome.copied, outcome.found, outcome.counts) == (4, 4, {"done": 4})
+    assert (outcome.copied, outcome.finished_before, outcome.counts) == (4, 4, {"done": 4})
     for model in ("age", "real"):
         first, second = place(study, results, model), place(other, results, model)
         assert not second.attempts()
@@ -54,7 +54,7 @@ def test_a_copied_run_gets_what_its_new_study_measures_otherwise(short):
     study, results = short
     other = replace(study, name="otherwise").measured_by(replace(study.settings.evaluation, critic_steps=3))
     outcome = do(other, results)
-    assert (outcome.copied, outcome.found, outcome.counts, outcome.unmeasured) == (4, 0, {"done": 4}, 0)
+    assert (outcome.copied, outcome.finished_before, outcome.counts, outcome.unmeasured) == (4, 0, {"done": 4}, 0)
     assert [attempt["from_iteration"] for attempt in place(other, results).attempts()] == [20]
 
 
@@ -67,12 +67,12 @@ def test_more_iterations_go_on_to_the_weights_of_one_long_run(short, tmp_path, i
     do(long, tmp_path)
     here, there = place(long, results), place(long, tmp_path)
     assert [attempt["from_iteration"] for attempt in here.attempts()] == [20]
-    weights = [torch.load(some.path / "checkpoint.ckpt", weights_only=True)["state_dict"] for some in (here, there)]
+    weights = [torch.load(place.path / "checkpoint.ckpt", weights_only=True)["state_dict"] for place in (here, there)]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
     assert (here.path / "samples.png").read_bytes() == (there.path / "samples.png").read_bytes()
     end = [
-        {row["metric"]: row["value"] for row in rows_of(some) if row["iteration"] == iterations and "/" not in row["metric"]}
-        for some in (here, there)
+        {row["metric"]: row["value"] for row in rows_of(place) if row["iteration"] == iterations and "/" not in row["metric"]}
+        for place in (here, there)
     ]
     differing = {metric for metric in end[1] if end[0][metric] != end[1][metric]}
     # The critic beside the training begins half way: at 20 of 40 it is the long run's, at 15 of 30 it came too late.
@@ -102,8 +102,8 @@ def test_a_run_that_was_begun_here_goes_on_here(short, tmp_path):
 def test_identity_is_what_decides_about_the_weights(short):
     study, _ = short
     run = next(run for run in study.runs if run.model == "age")
-    how = replace(run.settings, evaluation=replace(run.settings.evaluation, critic_steps=9))
-    assert replace(run, settings=how).id == run.id
+    settings = replace(run.settings, evaluation=replace(run.settings.evaluation, critic_steps=9))
+    assert replace(run, settings=settings).id == run.id
     assert replace(run, settings=replace(run.settings, budget=7, seeds=3)).id == run.id
     longer = replace(run, settings=replace(run.settings, iterations=21))
     assert longer.id != run.id
@@ -117,11 +117,15 @@ def test_identity_is_what_decides_about_the_weights(short):
         "code": "other",
         **{name: replace(run.settings, **{name: 3}) for name in ("width", "batch_size", "threads", "precision")},
     }
-    others = [
+    variants = [
         replace(run, **({name: value} if name in Run.__dataclass_fields__ else {"settings": value}))
         for name, value in changes.items()
     ]
-    assert len({other.id for other in (run, *others)}) == len({other.lineage for other in (run, *others)}) == len(changes) + 1
+    assert (
+        len({variant.id for variant in (run, *variants)})
+        == len({variant.lineage for variant in (run, *variants)})
+        == len(changes) + 1
+    )
 
 
 def test_what_was_copied_is_what_was_done(short):

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-import torch
 
-from benchmark import load
 from benchmark.engines.local import LocalEngine, cores
 from benchmark.errors import UserError
 from benchmark.model.train import Watcher
@@ -96,7 +94,7 @@ def test_a_finished_study_does_no_work(finished):
     study, results = finished
     before = {path: path.stat().st_mtime_ns for path in (results / "tiny" / "runs").rglob("*")}
     outcome = do(study, results)
-    assert outcome.found == len(study.runs) == 4
+    assert outcome.finished_before == len(study.runs) == 4
     assert not outcome.worked
     assert before == {path: path.stat().st_mtime_ns for path in (results / "tiny" / "runs").rglob("*")}
 
@@ -145,7 +143,7 @@ def test_a_model_that_raises_diverges_or_dies_is_a_result_and_the_others_are_don
     assert "exit code 9" in status["Dies"]["reason"]
     page = make_report([tmp_path / "tiny"], tmp_path / "tiny" / "report").read_text()
     assert "a bug in \\u003cthe\\u003e model" in page
-    assert do(study, tmp_path, retries=0).found == 4  # the failed ones were tried again, the diverged one was not
+    assert do(study, tmp_path, retries=0).finished_before == 4  # the failed ones were tried again, the diverged one was not
 
 
 def test_another_study_of_the_same_name_is_refused(finished):
@@ -170,9 +168,9 @@ def test_a_finished_study_is_measured_by_another_protocol_without_training(copie
     study, results = copied
     folder = results / "tiny"
     kept, before = weights_of(folder), {path: path.read_text() for path in folder.rglob("records.jsonl")}
-    how = replace(study.settings.evaluation, critic_steps=3)
-    outcome = measure(folder, how)
-    assert (outcome.found, outcome.unmeasured) == (0, 0)
+    evaluation = replace(study.settings.evaluation, critic_steps=3)
+    outcome = measure(folder, evaluation)
+    assert (outcome.finished_before, outcome.unmeasured) == (0, 0)
     assert weights_of(folder) == kept
     for path, text in before.items():
         assert path.read_text().startswith(text)
@@ -181,9 +179,9 @@ def test_a_finished_study_is_measured_by_another_protocol_without_training(copie
             ("critic", ITERATIONS, 3),
             ("critic_gap", ITERATIONS, 3),
         ]
-    assert not measure(folder, how).worked
-    again = study.measured_by(how)
-    assert do(again, results).found == 4  # what evaluate did, run does not do again
+    assert not measure(folder, evaluation).worked
+    again = study.measured_by(evaluation)
+    assert do(again, results).finished_before == 4  # what evaluate did, run does not do again
     assert (
         len(
             pd.read_csv(make_report([folder], folder / "report").parent / "summary.csv")
@@ -196,16 +194,17 @@ def test_a_finished_study_is_measured_by_another_protocol_without_training(copie
 
 def test_values_measured_later_are_those_that_a_study_measured_so_would_have(copied, tmp_path):
     study, results = copied
-    how = replace(study.settings.evaluation, critic_steps=3, batch_norm_draws=24)
-    measure(results / "tiny", how)
-    do(study.measured_by(how), tmp_path / "anew")
+    evaluation = replace(study.settings.evaluation, critic_steps=3, batch_norm_draws=24)
+    measure(results / "tiny", evaluation)
+    do(study.measured_by(evaluation), tmp_path / "anew")
     for run in study.runs:
         rows = [
             [json.loads(line) for line in (folder / "tiny" / "runs" / run.id / "records.jsonl").read_text().splitlines()]
             for folder in (results, tmp_path / "anew")
         ]
         late, early = (
-            {(row["metric"], row["protocol_id"]): row["value"] for row in some if row["iteration"] == ITERATIONS} for some in rows
+            {(row["metric"], row["protocol_id"]): row["value"] for row in values_of_run if row["iteration"] == ITERATIONS}
+            for values_of_run in rows
         )
         compared = {
             key: value for key, value in early.items() if not key[0].startswith(("loss", "critic_in_training", "critic_curve"))
@@ -227,12 +226,12 @@ def test_a_measurement_that_fails_leaves_the_run_done_and_is_told(copied):
 
 
 def test_more_seeds_extend_a_study_and_fewer_leave_the_others_in_the_folder(tmp_path):
-    one, two = tiny_study(["tests.support.Tiny"]), tiny_study(["tests.support.Tiny"], seeds=2)
-    assert do(one, tmp_path).found == 0
-    outcome = do(two, tmp_path)
-    assert (outcome.found, outcome.counts["done"], outcome.left_over) == (3, 4, 0)
-    outcome = do(one, tmp_path)
-    assert (outcome.found, outcome.counts["done"], outcome.left_over) == (3, 3, 1)
+    single, double = tiny_study(["tests.support.Tiny"]), tiny_study(["tests.support.Tiny"], seeds=2)
+    assert do(single, tmp_path).finished_before == 0
+    outcome = do(double, tmp_path)
+    assert (outcome.finished_before, outcome.counts["done"], outcome.left_over) == (3, 4, 0)
+    outcome = do(single, tmp_path)
+    assert (outcome.finished_before, outcome.counts["done"], outcome.left_over) == (3, 3, 1)
 
 
 def test_code_that_changed_since_is_not_trained_under_the_old_name(tmp_path):
@@ -241,23 +240,3 @@ def test_code_that_changed_since_is_not_trained_under_the_old_name(tmp_path):
     assert do(study, tmp_path).counts["failed"] == 1
     status = json.loads((tmp_path / "tiny" / "runs" / study.runs[-1].id / "status.json").read_text())
     assert "is not what run" in status["reason"]
-
-
-def test_a_trained_model_comes_back_as_it_was_evaluated(finished):
-    study, results = finished
-    run = next(run for run in study.runs if run.model == "age")
-    module = load(results / "tiny" / "runs" / run.id)
-    assert module.iteration == ITERATIONS
-    assert not module.training
-    images = module.sample(5, torch.Generator().manual_seed(0))
-    assert images.shape == (5, 3, 28, 28)
-    assert torch.equal(images, load(results / "tiny" / "runs" / run.id).sample(5, torch.Generator().manual_seed(0)))
-    assert module.reconstruct(images).shape == images.shape
-
-
-@pytest.mark.parametrize("what", ["a sanity row", "nothing"])
-def test_a_folder_without_a_model_is_named(finished, tmp_path, what):
-    study, results = finished
-    folder = results / "tiny" / "runs" / study.runs[0].id if what == "a sanity row" else tmp_path
-    with pytest.raises(UserError, match="sanity row 'real'" if what == "a sanity row" else "there is no"):
-        load(folder)

@@ -76,17 +76,17 @@ def test_a_run_that_somebody_else_does_is_waited_for_and_counted(tmp_path):
     study = tiny_study(["tests.support.Tiny"])
     do(study, tmp_path / "theirs")
     run = study.runs[-1]
-    theirs, ours = (tmp_path / name / "tiny" / "runs" / run.id for name in ("theirs", "ours"))
-    ours.mkdir(parents=True)
-    held = RunFolder(ours).claimed()
+    finished, shared = (tmp_path / name / "tiny" / "runs" / run.id for name in ("theirs", "ours"))
+    shared.mkdir(parents=True)
+    held = RunFolder(shared).claimed()
     assert held.__enter__()
 
     def finish():
-        others = [tmp_path / "ours" / "tiny" / "runs" / other.id / "status.json" for other in study.runs[:-1]]
+        rest = [tmp_path / "ours" / "tiny" / "runs" / other.id / "status.json" for other in study.runs[:-1]]
         try:
-            wait_until(lambda: all(path.exists() for path in others))
+            wait_until(lambda: all(path.exists() for path in rest))
             for name in ("run.json", "records.jsonl", "status.json"):
-                (ours / name).write_bytes((theirs / name).read_bytes())
+                (shared / name).write_bytes((finished / name).read_bytes())
         finally:
             held.__exit__(None, None, None)
 
@@ -95,7 +95,7 @@ def test_a_run_that_somebody_else_does_is_waited_for_and_counted(tmp_path):
     outcome = do(study, tmp_path / "ours")
     thread.join()
     assert outcome.counts == {"done": 3}
-    assert not RunFolder(ours).attempts()
+    assert not RunFolder(shared).attempts()
 
 
 def test_two_commands_on_one_folder_share_the_work(tmp_path):
@@ -137,8 +137,8 @@ def test_a_worker_that_is_told_to_stop_saves_and_another_one_goes_on(tmp_path):
 
     assert type(work(job, StopAt50())).__name__ == "Stopped"
     assert not RunFolder(job.folder).status_text()
-    for one in (job, calm):
-        assert type(work(one, Watcher())).__name__ == "Ended"
+    for attempt in (job, calm):
+        assert type(work(attempt, Watcher())).__name__ == "Ended"
     assert [attempt["from_iteration"] for attempt in RunFolder(job.folder).attempts()] == [0, 50]
     assert contents(job.folder) == contents(calm.folder)
 
@@ -161,14 +161,14 @@ def test_time_of_earlier_attempts_counts(tmp_path):
 
 def processes_of(session: int) -> list[psutil.Process]:
     """The processes of a session that are still there."""
-    found = []
+    processes = []
     for process in psutil.process_iter():
         try:
             if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
+                processes.append(process)
         except (OSError, psutil.Error):
             continue
-    return found
+    return processes
 
 
 def wait_until(happened, seconds: float = 60) -> None:

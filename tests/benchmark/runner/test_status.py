@@ -25,8 +25,8 @@ def folder(tmp_path):
     write_json(places[1].path / "status.json", {"status": "failed", "reason": "it [bold]broke[/]"})
     places[2].begin(10)
     places[2].advance(15)
-    with places[2].claimed() as ours:
-        assert ours
+    with places[2].claimed() as is_claimed:
+        assert is_claimed
         yield tmp_path, places
 
 

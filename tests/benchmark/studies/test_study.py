@@ -110,11 +110,11 @@ def test_a_users_value_of_no_hyperparameter(dataset):
 
 
 def test_a_larger_budget_extends_a_smaller_one_and_a_small_grid_is_used_whole(dataset):
-    few, more, all_of_them = (resolve(dataset, models=["dcgan"], budget=n) for n in (3, 7, 1000))
+    few, more, whole_grid = (resolve(dataset, models=["dcgan"], budget=n) for n in (3, 7, 1000))
     assert cells(more)[:3] == cells(few)
-    assert len(cells(all_of_them)) == 27
-    assert all_of_them.models["dcgan"] == {"grid": 27, "configurations": 27}
-    assert any("the whole grid of 27: fewer than BUDGET=1000" in line for line in describe_study(all_of_them, dataset))
+    assert len(cells(whole_grid)) == 27
+    assert whole_grid.models["dcgan"] == {"grid": 27, "configurations": 27}
+    assert any("the whole grid of 27: fewer than BUDGET=1000" in line for line in describe_study(whole_grid, dataset))
     whole = describe_study(resolve(dataset, models=["dcgan"], budget=27), dataset)
     assert any("the whole grid of 27, seeds" in line for line in whole)
     assert not any("fewer" in line for line in whole)
@@ -222,7 +222,7 @@ class Odd(DCGAN):
 
 
 def test_values_are_as_json_holds_them(dataset):
-    study = resolve(dataset, models=["tests.benchmark.test_study.Odd"], budget=9)
+    study = resolve(dataset, models=["tests.benchmark.studies.test_study.Odd"], budget=9)
     runs = [run.hyperparameters for run in study.runs if not run.is_reference]
     assert len(runs) == 4
     assert {cell["latent_dim"] for cell in runs} == {10, 50}
@@ -247,7 +247,7 @@ def test_names(dataset):
         (["nopackage.Mine"], "no module 'nopackage'"),
         (["baselines.DCGN"], "did you mean 'DCGAN'"),
         (["benchmark.records.rows.Row"], "no subclass"),
-        (["tests.benchmark.test_contract.NoSweepKey"], "did you mean 'learning_rate'"),
+        (["tests.benchmark.model.test_check.NoSweepKey"], "did you mean 'learning_rate'"),
         ([], "no model"),
     ],
 )

@@ -3,19 +3,14 @@
 import re
 import subprocess
 import sys
-from dataclasses import fields
 from pathlib import Path
 
-import annotated_types
-import click
 import pytest
 
-from benchmark.cli.main import run
 from benchmark.data.datasets import load_dataset
 from benchmark.errors import UserError
-from benchmark.settings import Evaluation, Settings
 from benchmark.studies.study import resolve
-from benchmark.studies.study_file import EvaluationPart, StudyFile, read_study_file
+from benchmark.studies.study_file import read_study_file
 
 ROOT = Path(__file__).parents[3]
 
@@ -29,7 +24,8 @@ models:
   alphagan:
   dcgan: {learning_rate: [1e-4, 2e-4], latent_dim: 64}
   tests.support.Tiny: {}
-evaluation: {inception_samples: 5000, critic_steps: 1000, batch_norm_draws: 100}
+evaluation: {inception_samples: 5000, critic_steps: 1000, batch_norm_draws: 100, metrics: mypackage.MY_METRIC}
+working: {engine: ray, runs_per_gpu: auto, results: /data/results}
 """
 
 
@@ -54,6 +50,10 @@ def test_a_file_is_read_as_the_words_of_run(write):
         "inception_samples": 5000,
         "critic_steps": 1000,
         "batch_norm_draws": 100,
+        "metrics": ["mypackage.MY_METRIC"],
+        "engine": "ray",
+        "runs_per_gpu": "auto",
+        "results": "/data/results",
     }
 
 
@@ -92,25 +92,6 @@ def test_an_integer_for_a_float_names_no_second_run(write):
     assert [repr(value["encoder_reconstruction_weight"]) for value in values] == ["[10.0]"] * 3
 
 
-def test_what_a_file_may_say_is_what_a_study_is_made_of():
-    settings, evaluation = ({field.name for field in fields(cls)} for cls in (Settings, Evaluation))
-    assert settings - set(StudyFile.model_fields) == {"precision"}  # there is one
-    assert set(StudyFile.model_fields) - settings == {"study", "dataset", "preset", "models"}
-    assert set(EvaluationPart.model_fields) == evaluation - {"inception", "cifar10"}  # files of weights are this machine's
-
-
-@pytest.mark.parametrize("option", [some for some in run.params if isinstance(some.type, click.IntRange | click.FloatRange)])
-def test_numbers_are_held_to_the_bounds_of_the_options(option):
-    names = {**EvaluationPart.model_fields, **StudyFile.model_fields}
-    if option.name not in names:  # where and how it is computed is no part of a study
-        assert option.name in ("workers", "runs_per_gpu", "run_memory", "run_timeout", "retries")
-        return
-    (kind, _) = names[option.name].annotation.__args__  # kind | None
-    bounds = kind.__metadata__[0].metadata
-    low = annotated_types.Gt(option.type.min) if option.type.min_open else annotated_types.Ge(option.type.min)
-    assert bounds == [low] + ([annotated_types.Le(option.type.max)] if option.type.max else [])
-
-
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
@@ -122,6 +103,8 @@ def test_numbers_are_held_to_the_bounds_of_the_options(option):
         ("evaluation:\n  critic_step: 3", ["line 2", "did you mean 'evaluation.critic_steps'"]),
         ("evaluation: {inception_width: 65}", ["evaluation.inception_width is 65", "2048"]),
         ("workers: 3", ["key 'workers'"]),
+        ("working:\n  engine: local\n  worker: 3", ["line 3", "did you mean 'working.workers'"]),
+        ("workng: {workers: 3}", ["key 'workng'", "did you mean 'working'"]),
         ("study: ../elsewhere", ["line 1", "'study' is a folder's name", "../elsewhere"]),
         ("models: []", ["models is []", "at least 1"]),
         ("models: dcgan", ["models is 'dcgan'"]),

@@ -1,4 +1,4 @@
-"""What people write: the four models as plain LightningModules behind a DataLoader, with a trainer's automatic settings.
+"""Train the four models as tutorials do: plain LightningModules behind a DataLoader, with a trainer's automatic settings.
 
 Written after the GAN examples of Lightning's and PyTorch's tutorials, and typical in this:
 
@@ -41,7 +41,7 @@ WORKERS = 2
 
 
 class Plain(pl.LightningModule):
-    """What the four have in common."""
+    """Base class of the four."""
 
     def __init__(self, image_shape: tuple[int, int, int], latent_dim: int = 128, width: float = 1.0) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Plain(pl.LightningModule):
         return torch.randn(n, self.latent_dim, device=self.device)
 
     def update(self, name: str, optimizer: Any, loss: Callable[[Tensor], Tensor], images: Tensor) -> None:
-        """One update of one player."""
+        """Update one player."""
         self.toggle_optimizer(optimizer)
         value = loss(images)
         self.log(name, value, prog_bar=True)
@@ -65,7 +65,7 @@ class Plain(pl.LightningModule):
 
 
 def adam(*players: torch.nn.Module, learning_rate: float = 2e-4) -> torch.optim.Adam:
-    """As torch gives it: neither fused nor told how to loop."""
+    """Make Adam with torch's defaults: neither fused nor told how to loop."""
     return torch.optim.Adam([p for player in players for p in player.parameters()], lr=learning_rate, betas=(0.5, 0.9))
 
 
@@ -228,7 +228,7 @@ MODELS: dict[str, type[Plain]] = {"alphagan": PlainAlphaGAN, "dcgan": PlainDCGAN
 
 
 class Images(Dataset):
-    """As torchvision's CIFAR10: pixels in memory, each a PIL image on its way through the transforms."""
+    """Hold pixels in memory, each a PIL image on its way through the transforms, as torchvision's CIFAR10 does."""
 
     def __init__(self, pixels: np.ndarray, transform: Callable[[Image.Image], Tensor]) -> None:
         self.pixels, self.transform = pixels, transform
@@ -263,7 +263,7 @@ def _fit(module: pl.LightningModule, batches: Any, bursts: Bursts) -> None:
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """Lightning's remarks on the machine and on the number of workers are not for here."""
+    """Silence Lightning's remarks on the machine and on the number of workers."""
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
