@@ -1,12 +1,13 @@
-"""Studies' records as tables: every row, every run, and the values at the runs' ends by what they may be compared with."""
+"""Read studies' records into tables: every row, every run, and the values at the runs' ends by what they may be compared with."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from benchmark.errors import UserError
 from benchmark.records.rows import RecordFile, Row
 from benchmark.records.run_folder import RunFolder
 from benchmark.records.study_folder import read_study
-from metrics.catalogue import MEASURES, NOT_SCORES, SECOND
+from metrics.catalogue import MEASURES, NOT_SCORES, SECOND, Goal, Measure
 
 COLUMNS = (
     "study",
@@ -75,6 +76,28 @@ class Tables:
         """What runs must share to be compared, in the order of the studies."""
         return list(self.runs.setting.unique())
 
+    @cached_property
+    def measures(self) -> dict[str, Measure]:
+        """How every metric is read that may stand in the records: ours, and those that a study describes as its user's own.
+
+        Raises:
+            UserError: for a description that lacks something or says something else than a `Measure` holds.
+        """
+        own = {measure.metric: measure for study in reversed(self.studies) for measure in _own_measures(study)}
+        return {**MEASURES, **{metric: measure for metric, measure in own.items() if metric not in MEASURES}}
+
+
+def _own_measures(study: Mapping[str, Any]) -> Iterator[Measure]:
+    """The metrics that study.json describes: "metrics": {name: {title, goal, unit, …}}."""
+    for metric, facts in study.get("metrics", {}).items():
+        try:
+            measure = Measure(metric, **facts)
+        except TypeError as error:
+            raise UserError(f"study {study['study']}: its metric {metric!r} is described by {facts!r}: {error}") from None
+        if measure.goal not in get_args(Goal):
+            raise UserError(f"study {study['study']}: the goal of its metric {metric!r} is {measure.goal!r}: {get_args(Goal)}")
+        yield measure
+
 
 def read_tables(folders: Sequence[Path]) -> Tables:
     """Read studies, also such that are still running.
@@ -83,11 +106,11 @@ def read_tables(folders: Sequence[Path]) -> Tables:
         UserError: if a folder holds no study, a row is damaged, or no run has recorded anything yet.
     """
     studies = [read_study(folder) for folder in folders]
-    found = [
+    runs_by_study = [
         _read_runs(folder, study, setting)
         for folder, study, setting in zip(folders, studies, label_settings(studies), strict=True)
     ]
-    copies = pd.concat(found, ignore_index=True)
+    copies = pd.concat(runs_by_study, ignore_index=True)
     finished_first = copies.assign(place=copies.status.map(COPIES.index)).sort_values("place", kind="stable")
     runs = copies.loc[finished_first.drop_duplicates("run").index.sort_values()].reset_index(drop=True)
     records = _read_records(runs, finished_first)
@@ -122,15 +145,15 @@ def label_settings(studies: Sequence[Mapping[str, Any]]) -> list[str]:
 def _versions(studies: Sequence[Mapping[str, Any]]) -> list[str]:
     """For each study the first one that holds the same code of the models that both hold."""
     seen: dict[str, dict[str, str]] = {}
-    found = []
+    versions = []
     for number, study in enumerate(studies):
         code = study.get("code", {})
         same = (name for name, other in seen.items() if all(other.get(path, hash_) == hash_ for path, hash_ in code.items()))
         own = study["study"] if study["study"] not in seen else f"{study['study']} ({number + 1})"  # one of the same name
         name = next(same, own)
         seen.setdefault(name, {}).update(code)
-        found.append(name)
-    return found
+        versions.append(name)
+    return versions
 
 
 def _read_runs(folder: Path, study: Mapping[str, Any], setting: str) -> pd.DataFrame:
@@ -186,11 +209,11 @@ def _rows_of_copies(folders: Sequence[Path]) -> dict[tuple[int, str, str], Row]:
     Returns:
         Rows by iteration, metric and the protocol's hash.
     """
-    found: dict[tuple[int, str, str], Row] = {}
+    rows: dict[tuple[int, str, str], Row] = {}
     for folder in folders:
-        mine = {(row.iteration, row.metric, row.protocol_id): row for row in RecordFile(folder / "records.jsonl").read()}
-        found |= {key: row for key, row in mine.items() if key not in found or found[key].value is None}
-    return found
+        copy = {(row.iteration, row.metric, row.protocol_id): row for row in RecordFile(folder / "records.jsonl").read()}
+        rows |= {key: row for key, row in copy.items() if key not in rows or rows[key].value is None}
+    return rows
 
 
 def final_values(tables: Tables) -> pd.DataFrame:
@@ -203,7 +226,7 @@ def final_values(tables: Tables) -> pd.DataFrame:
     """
     about = tables.runs.loc[tables.runs.status == "done"].drop(columns=["study", "model", "dataset", "seed", "status"])
     joined = tables.records.drop(columns=["hyperparameters"]).merge(about, on="run")
-    final = joined[(joined.iteration == joined.iterations) & joined.metric.isin(list(MEASURES))]
+    final = joined[(joined.iteration == joined.iterations) & joined.metric.isin(list(tables.measures))]
     parts = {protocol: _parts(protocol) for protocol in final.protocol.unique()}
     final = final.assign(**{name: final.protocol.map(lambda text, name=name: parts[text][name]) for name in _parts("{}")})
     final["is_unmeasured"] = final.value.isna() & ~final.reason.str.startswith(NOT_FINITE)
@@ -239,4 +262,4 @@ def _parts(protocol: str) -> dict[str, Any]:
 def unknown_metrics(tables: Tables) -> dict[str, int]:
     """Metrics in the records that this version cannot read, and in how many rows they stand."""
     counts = tables.records.metric.value_counts(sort=False)
-    return {str(name): int(n) for name, n in counts.items() if name not in MEASURES and not str(name).startswith(NOT_SCORES)}
+    return {str(name): int(n) for name, n in counts.items() if name not in tables.measures and not str(name).startswith(NOT_SCORES)}
