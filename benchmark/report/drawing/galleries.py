@@ -8,7 +8,7 @@ from __future__ import annotations
 import textwrap
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmark.model.registry import title
-from benchmark.report.drawing.style import STYLE, colours
+from benchmark.report.drawing.style import STYLE, Colours
 
 T = TypeVar("T")
 Pixels: TypeAlias = NDArray[np.uint8]
@@ -144,18 +144,17 @@ def reconstructions(runs: Sequence[Shown], pairs: int = 3, columns: int = 8) -> 
     return _read(runs, "reconstructions.png", _pairs).gallery(lambda found: _strips(_blocks(found, pairs, columns)))
 
 
-def code_means(runs: Sequence[Shown], everyone: Iterable[str] = ()) -> Gallery:
+def code_means(runs: Sequence[Shown], palette: Colours) -> Gallery:
     """Figure 11: the mean of each dimension of the codes of test images, a curve a run.
 
     Dimensions are sorted by their mean and spread evenly over the axis, so that latent spaces of other sizes compare.
 
     Args:
         runs: one of each model, or several.
-        everyone: all models of the report, for their colours.
+        palette: a colour a model.
     """
 
     def figure(found: list[tuple[Shown, _Codes]]) -> Figure:
-        palette = colours([*everyone, *(run.model for run in runs)])
         drawn = _figure(4.2, 2.5 + 0.15 * len(found), layout="constrained")
         axes = drawn.add_subplot()
         axes.axhline(0, color="#222222", linestyle="--", linewidth=0.9, label="prior", zorder=1)

@@ -1,10 +1,10 @@
-"""Which of two values is better? Every ranking, quartile and statistic of a report goes by the costs that are made here."""
+"""Rank runs: turn values into costs, of which the smaller is better; every quartile and statistic of a report goes by them."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from benchmark.report.numbers.statistics import QUARTILES, quantiles
+from benchmark.report.numbers.statistics import QUARTILES, Interval, quantiles
 from metrics.catalogue import Measure
 
 BEST = 10
@@ -12,7 +12,7 @@ BEST = 10
 
 
 def costs(values: np.ndarray, measure: Measure, reference: float) -> np.ndarray:
-    """Smaller is better, whatever the metric's goal.
+    """Turn values into costs, of which the smaller is better, whatever the metric's goal.
 
     Args:
         values: (n,); NaN where a run has none.
@@ -33,8 +33,15 @@ def value_of(cost: float, measure: Measure) -> float:
     return -cost + 0.0 if measure.goal == "maximize" else cost  # no negative zero
 
 
+def in_unit(cost: float, interval: Interval, measure: Measure) -> tuple[float, float, float]:
+    """A cost and its interval in the metric's unit: (value, low, high), low <= high; NaN for what lies among lost runs."""
+    value, *ends = (or_nan(value_of(float(number), measure)) for number in (cost, interval.low, interval.high))
+    low, high = ends if measure.goal != "maximize" else ends[::-1]
+    return value, low, high
+
+
 def scale_of(measure: Measure) -> str:
-    """What `value_of` gives, for an axis."""
+    """Name what `value_of` returns, for an axis."""
     return f"distance to real images in {measure.unit}" if measure.goal == "match" else measure.unit
 
 
@@ -51,9 +58,13 @@ def quartiles(cost: np.ndarray, measure: Measure) -> tuple[float | None, float |
     """
     if not len(cost):
         return None, None, None
-    found = [value_of(float(one), measure) for one in quantiles(cost, QUARTILES)]
-    first, middle, third = sorted(found)
+    first, middle, third = sorted(value_of(float(quantile), measure) for quantile in quantiles(cost, QUARTILES))
     return _or_none(first), _or_none(middle), _or_none(third)
+
+
+def or_nan(value: float) -> float:
+    """Replace infinity, which is no value, by NaN."""
+    return value if np.isfinite(value) else float("nan")
 
 
 def _or_none(value: float) -> float | None:

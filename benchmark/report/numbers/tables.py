@@ -262,4 +262,6 @@ def _parts(protocol: str) -> dict[str, Any]:
 def unknown_metrics(tables: Tables) -> dict[str, int]:
     """Metrics in the records that this version cannot read, and in how many rows they stand."""
     counts = tables.records.metric.value_counts(sort=False)
-    return {str(name): int(n) for name, n in counts.items() if name not in tables.measures and not str(name).startswith(NOT_SCORES)}
+    return {
+        str(name): int(n) for name, n in counts.items() if name not in tables.measures and not str(name).startswith(NOT_SCORES)
+    }
