@@ -26,6 +26,7 @@ from benchmark.report.drawing.style import colours, save
 from metrics.images import as_images
 
 SIZE = 28
+COLOURS = colours(["alphagan", "alphagan_kl", "dcgan"])
 
 
 def noise(seed, rows=10, size=SIZE):
@@ -293,7 +294,7 @@ def test_reconstructions_without_their_originals_are_damaged(tmp_path):
 )
 def test_damaged_codes_are_left_out_and_named(tmp_path, codes):
     runs = [write_run(tmp_path / "bad", codes=codes), write_run(tmp_path / "good", codes=([3, 4], np.eye(2)))]
-    assert len(code_means(runs).damaged) == len(code_covariances(runs).damaged) == 1
+    assert len(code_means(runs, COLOURS).damaged) == len(code_covariances(runs).damaged) == 1
     assert "α-GAN: 3.54 and 0 (2 dimensions)" in sentence_on_codes(runs)
 
 
@@ -319,7 +320,7 @@ def test_means_of_latent_spaces_of_any_size_share_the_axis(tmp_path):
         write_run(tmp_path / "b", "dcgan"),
         write_run(tmp_path / "c", "alphagan_kl", "", codes=([0.2, -0.1], np.eye(2))),
     ]
-    gallery = code_means(runs)
+    gallery = code_means(runs, COLOURS)
     prior, ours, ablation = gallery.figure.axes[0].lines
     assert list(prior.get_ydata()) == [0, 0]
     np.testing.assert_allclose(ours.get_xydata(), [[0.125, -2], [0.375, 0], [0.625, 0.5], [0.875, 1]])
@@ -378,7 +379,7 @@ def test_codes_of_length_one_are_measured_by_the_sphere(tmp_path):
     covariance = shown(code_covariances([run]).figure.axes[0])
     np.testing.assert_allclose(covariance, d * np.cov(draws.T))
     assert covariance.diagonal().mean() == pytest.approx(1, abs=0.05)
-    np.testing.assert_allclose(code_means([run]).figure.axes[0].lines[1].get_ydata(), np.sort(5 * draws.mean(0)))
+    np.testing.assert_allclose(code_means([run], COLOURS).figure.axes[0].lines[1].get_ydata(), np.sort(5 * draws.mean(0)))
 
 
 def codes(mean, correlation, scale=1.0):
