@@ -96,6 +96,15 @@ class WassersteinCritic:
             self.step(*next(batches))
         return self
 
+    def check_ready(self) -> None:
+        """Refuse to be asked before the budget is spent.
+
+        Raises:
+            CriticNotReady: if so.
+        """
+        if self.steps < self.budget:
+            raise CriticNotReady(f"the critic has had {self.steps} of its {self.budget} training steps")
+
     def value(self, fake: Iterable[Tensor], real: Iterable[Tensor]) -> CriticValue:
         """Compare samples with held-out images, each an iterable of batches (n, c, h, w) in [-1, 1].
 
@@ -103,8 +112,7 @@ class WassersteinCritic:
             CriticNotReady: before `budget` steps.
             ValueError: if a side has fewer than two images.
         """
-        if self.steps < self.budget:
-            raise CriticNotReady(f"the critic has had {self.steps} of its {self.budget} training steps")
+        self.check_ready()
         on_fake, on_real = self.scores(fake), self.scores(real)
         if min(len(on_fake), len(on_real)) < 2:
             raise ValueError("a critic's value needs at least two images on each side")
@@ -161,8 +169,7 @@ class CriticScore(Metric):
             CriticNotReady: before the critic's budget is spent.
             ValueError: for images of another range or type.
         """
-        if self.critic.steps < self.critic.budget:
-            raise CriticNotReady(f"the critic has had {self.critic.steps} of its {self.critic.budget} training steps")
+        self.critic.check_ready()
         side = int(real)
         scores = self.critic.scores([check_images(images)])
         self.n[side] += len(scores)

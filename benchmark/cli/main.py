@@ -408,10 +408,10 @@ def _preview(study: Study, images: Any, folder: Path, engine: Engine, options: O
 
 def _say_not_available(settings: Any, images: Any, device: str) -> None:
     """Say at the start which metrics will be missing; weeks later would be late."""
-    from benchmark.evaluation.evaluate import not_available
+    from benchmark.evaluation.evaluate import unavailable
     from benchmark.evaluation.measurements import Scope
 
-    for metrics, reason in not_available(Scope(images, settings, device=device)).items():
+    for metrics, reason in unavailable(Scope(images, settings, device=device)).items():
         click.echo(f"  not available: {metrics}: {reason}")
 
 

@@ -120,7 +120,7 @@ class Measurement(ABC):
         """Whether the metrics mean something for such a run."""
         return True
 
-    def not_available(self, scope: Scope) -> str:
+    def unavailable(self, scope: Scope) -> str:
         """Why the metrics cannot be had here; empty if they can."""
         return ""
 
@@ -176,8 +176,7 @@ class PostHocCritic(Measurement):
             scope.dataset, scope.settings, scope.how.critic_steps, "post-hoc", subject.device, seed=int(self.second)
         )
         companion.advance(subject.sampler, scope.how.critic_steps)
-        for row in (companion.score(subject.sampler, 0, "critic"), companion.gap(0, "critic_gap")):
-            yield Value(row.metric, row.value, row.low, row.high, row.n)
+        yield from companion.values(subject.sampler, "critic")
 
 
 class Diversity(Measurement):
@@ -220,7 +219,7 @@ class ImageNetInception(Measurement):
     def applies(self, scope: Scope) -> bool:
         return not scope.dataset.n_modes  # stacked digits are nothing that the network has learned of
 
-    def not_available(self, scope: Scope) -> str:
+    def unavailable(self, scope: Scope) -> str:
         if not scope.how.inception_samples:
             return "it takes a second of a core for twelve images; ask for it with --inception-samples N"
         return scope.how.inception.missing
@@ -260,7 +259,7 @@ class Cifar10Score(Measurement):
     def applies(self, scope: Scope) -> bool:
         return scope.dataset.name == "cifar10"
 
-    def not_available(self, scope: Scope) -> str:
+    def unavailable(self, scope: Scope) -> str:
         return scope.how.cifar10.missing if scope.how.cifar10_samples else "no samples are asked for: --cifar10-samples N"
 
     def details(self, scope: Scope) -> dict[str, Any]:

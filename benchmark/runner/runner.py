@@ -15,7 +15,7 @@ import filelock
 from benchmark.data.datasets import Dataset, open_dataset
 from benchmark.engines.engine import Engine, Job
 from benchmark.errors import UserError, is_disk_full
-from benchmark.evaluation.evaluate import lacking, measured_by
+from benchmark.evaluation.evaluate import lacking, protocols_id
 from benchmark.files import read_json, remove_litter, write_json
 from benchmark.records.rows import RecordFile
 from benchmark.records.run_folder import FINISHED, RunFolder, as_status, environment
@@ -213,7 +213,7 @@ class Today:
         """The hash that a finished run notes that lacks nothing today."""
         key = (run.path, run.model)  # runs of one study differ in nothing else that protocols know
         if key not in self._hashes:
-            self._hashes[key] = measured_by(scope_of(run, self.dataset, self.device))
+            self._hashes[key] = protocols_id(scope_of(run, self.dataset, self.device))
         return self._hashes[key]
 
 

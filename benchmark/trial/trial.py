@@ -20,17 +20,20 @@ from benchmark.data.datasets import open_dataset
 from benchmark.errors import Diverged, UserError, is_disk_full
 from benchmark.evaluation import pictures
 from benchmark.evaluation.critics import CompanionCritic
-from benchmark.evaluation.evaluate import measured_by, reference_subject, subject_of
+from benchmark.evaluation.evaluate import protocols_id, reference_subject, subject_of
 from benchmark.evaluation.measurements import MEASUREMENTS, Subject
 from benchmark.files import read_json, write_atomically, write_json
 from benchmark.model.build import build
 from benchmark.model.train import CHUNK, CheckpointKeeper, Stopped, Watcher, train
+from benchmark.records.rows import make_rows
 from benchmark.records.run_folder import CHECKPOINT, RunFolder
 from benchmark.records.tensorboard import open_records
 from benchmark.studies.run import Run
 from benchmark.trial.attempt import Attempt, _lacking, _timed
 from benchmark.trial.callbacks import InTrainingCritic, Recorder, in_training_companion
 from benchmark.trial.trained import restore
+from metrics.critic import CriticNotReady
+from metrics.values import Value
 
 
 def run_trial(folder: Path, device: str, watcher: Watcher, tensorboard: bool = False) -> str:
@@ -67,7 +70,7 @@ def run_trial(folder: Path, device: str, watcher: Watcher, tensorboard: bool = F
             attempt = Attempt(folder, run, dataset, torch.device(device), watcher, records, seconds)
             do(attempt)
             status["execution"] = attempt.execution or before.get("execution")
-            status["measured"] = measured_by(attempt.scope) if not _lacking(attempt) else None
+            status["measured"] = protocols_id(attempt.scope) if not _lacking(attempt) else None
             status["critic"] = _final_critic(attempt)
     except Stopped:
         return "stopped"
@@ -181,6 +184,10 @@ def _more_measurements(attempt: Attempt) -> None:
 
 def _record_in_training(attempt: Attempt, companion: CompanionCritic, subject: Subject) -> None:
     """What the critic beside a training says at its end."""
+    metrics, values, reason = ("critic_in_training", "critic_in_training_gap"), list[Value](), ""
+    try:
+        values = companion.values(subject.sampler, metrics[0])
+    except CriticNotReady as error:
+        reason = str(error)
     iteration = attempt.run.settings.iterations
-    score = companion.score(subject.sampler, iteration, "critic_in_training")
-    attempt.append_missing([score, companion.gap(iteration, "critic_in_training_gap")])
+    attempt.append_missing(make_rows(iteration, values, companion.protocol, metrics, "unavailable", reason))

@@ -173,9 +173,9 @@ def not_measured(tables: Tables, comparisons: Mapping[str, Sequence[Comparison]]
     several = len(tables.settings) > 1
     reasons: dict[str, list[str]] = {}
     for row in absent.drop_duplicates(["metric", "setting", "protocol_id"]).itertuples():
-        protocol = json.loads(row.protocol)
-        if (row.metric, row.setting, row.protocol_id) not in known and protocol.get("evaluation") != SECOND:
-            reason = protocol.get("not_available", "no reason was recorded")
+        is_second = json.loads(row.protocol).get("evaluation") == SECOND
+        if (row.metric, row.setting, row.protocol_id) not in known and not is_second:
+            reason = row.reason or "no reason was recorded"
             where = f", {row.setting}" if several else ""
             title = tables.measures[str(row.metric)].title
             reasons.setdefault(title, []).append(f"{reason} (protocol {row.protocol_id}{where})")

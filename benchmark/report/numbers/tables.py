@@ -34,6 +34,8 @@ COLUMNS = (
     "protocol",
     "hyperparameters",
     "protocol_id",
+    "missing",
+    "reason",
 )
 RUN_COLUMNS = (
     "study",
@@ -55,8 +57,6 @@ RUN_COLUMNS = (
 LOST = ("diverged", "failed")
 COPIES = ("done", *LOST, "running", "missing")
 """Of a run that several studies hold, the copy counts whose status comes first here."""
-NOT_FINITE = "the value is "
-"""How the reason begins for a value that was measured, and is infinite or not a number."""
 
 
 @dataclass(frozen=True)
@@ -197,8 +197,9 @@ def _read_records(runs: pd.DataFrame, copies: pd.DataFrame) -> pd.DataFrame:
         hyperparameters = json.dumps(run.hyperparameters, sort_keys=True)
         for (*_, key), row in _rows_of_copies(folders[run.run]).items():
             protocol = json.dumps(row.protocol, sort_keys=True)
+            about = (run.study, run.run, run.model, run.dataset, run.seed, row.iteration, run.status)
             measured = (row.metric, row.value, row.low, row.high, row.n, protocol, hyperparameters, key)
-            rows.append((run.study, run.run, run.model, run.dataset, run.seed, row.iteration, run.status, *measured))
+            rows.append((*about, *measured, row.missing or "", row.reason))
     records = pd.DataFrame(rows, columns=list(COLUMNS))
     return records.astype({"value": float, "low": float, "high": float, "n": "Int64"})
 
@@ -224,36 +225,32 @@ def final_values(tables: Tables) -> pd.DataFrame:
         is no value because nobody could measure it, not because it was not finite; and second: the value of the run's second
         evaluation by a protocol that is otherwise the same, NaN where there is none, or where it could be of two.
     """
-    about = tables.runs.loc[tables.runs.status == "done"].drop(columns=["study", "model", "dataset", "seed", "status"])
+    about = tables.runs.loc[tables.runs.status == "done"].drop(columns=["study", "model", "dataset", "seed", "status", "reason"])
     joined = tables.records.drop(columns=["hyperparameters"]).merge(about, on="run")
     final = joined[(joined.iteration == joined.iterations) & joined.metric.isin(list(tables.measures))]
     parts = {protocol: _parts(protocol) for protocol in final.protocol.unique()}
     final = final.assign(**{name: final.protocol.map(lambda text, name=name: parts[text][name]) for name in _parts("{}")})
-    final["is_unmeasured"] = final.value.isna() & ~final.reason.str.startswith(NOT_FINITE)
+    final["is_unmeasured"] = final.value.isna() & (final.missing != "not_finite")
     is_second = final.is_second.astype(bool)  # also where no run has come to its end
     first, key = final[~is_second], ["run", "metric", "alike"]
     second = final[is_second].drop_duplicates(key, keep="last").set_index(key).value.rename("second")
     first = first.join(second, on=key)
     first.loc[first.duplicated(key, keep=False), "second"] = np.nan
-    return first.drop(columns=["is_second", "alike", "reason"])
+    return first.drop(columns=["is_second", "alike", "missing", "reason"])
 
 
 def _parts(protocol: str) -> dict[str, Any]:
     """A protocol taken apart.
 
     Returns:
-        protocol: without the reason why a value is missing, which is given as reason; is_second: whether it is a second
-        evaluation's; alike: what both evaluations share.
+        is_second: whether it is a second evaluation's; alike: what both evaluations share.
     """
     content = json.loads(protocol)
-    reason = content.pop("not_available", "")
     own = {"evaluation", "seed", "split"}
     if content.get("split") in ("test", "validation"):  # other images, and as many as there are of them
         own.add("images")
     alike = {key: value for key, value in content.items() if key not in own}
     return {
-        "protocol": json.dumps(content, sort_keys=True),
-        "reason": reason,
         "is_second": content.get("evaluation") == SECOND,
         "alike": json.dumps(alike, sort_keys=True),
     }

@@ -30,6 +30,7 @@ from benchmark.randomness import stream
 from benchmark.records.rows import RecordFile
 from benchmark.trial.attempt import Attempt
 from benchmark.trial.callbacks import InTrainingCritic
+from metrics.critic import CriticNotReady
 from metrics.values import Value
 from tests.support import SETTINGS, SHAPE, iterate, make_run
 
@@ -140,22 +141,21 @@ def test_the_critic_learns_on_validation_images_and_is_judged_on_test_images():
     companion.advance(sampler, 3)
     assert len({images.numpy().tobytes() for images in drawn}) == 3  # fresh latents for every step
     assert set(greys()) == {100}
-    companion.score(sampler, 1, "critic")
-    assert set(greys()) == {200}
-    assert [row.metric for row in companion.curve(sampler, 1)] == ["critic_curve/validation", "critic_curve/test"]
+    companion.values(sampler, "critic")
+    assert greys() == [200, 100, 200]  # the value is of test images; its gap is between the splits
+    assert [value.metric for value in companion.curve(sampler)] == ["critic_curve/validation", "critic_curve/test"]
     assert greys() == [100, 200]
 
 
-def test_a_critic_short_of_its_budget_is_not_available_never_near_zero():
+def test_a_critic_short_of_its_budget_has_no_value_rather_than_one_near_zero():
     dataset = load_dataset("colormnist-mini")
     companion = CompanionCritic(dataset, SETTINGS, 5, "post-hoc", CPU)
     sampler = reference_sampler("noise", dataset, CPU)
     companion.advance(sampler, 4)
-    row = companion.score(sampler, 1, "critic")
-    assert row.value is None
-    assert "4 of its 5" in row.protocol["not_available"]
+    with pytest.raises(CriticNotReady, match="4 of its 5"):
+        companion.values(sampler, "critic")
     companion.advance(sampler, 1)
-    assert companion.score(sampler, 1, "critic").value is not None
+    assert [value.metric for value in companion.values(sampler, "critic")] == ["critic", "critic_gap"]
 
 
 MODES = ["mode_kl", "modes_covered", "recognised_share", "recognised_modes"]
@@ -256,7 +256,9 @@ def test_a_metric_that_raises_is_a_row_that_says_so_and_is_tried_again(tmp_path,
     subject = replace(subject_of(small(), scope(load_dataset("colormnist-mini")), CPU), folder=tmp_path)
     broken, working = measure(subject, 3, [Breaks(), Works()])
     assert broken.value is None
-    assert "RuntimeError: a bug in a metric" in broken.protocol["not_available"]
+    assert broken.missing == "failed"
+    assert "RuntimeError: a bug in a metric" in broken.reason
+    assert broken.protocol == Breaks().protocol(subject.scope)
     assert "a bug in a metric" in (tmp_path / "error.txt").read_text()
     assert working.value == 1
     monkeypatch.setattr(evaluation, "MEASUREMENTS", (Breaks(), Works()))
@@ -296,9 +298,10 @@ def test_what_cannot_be_had_is_a_row_that_says_why():
     rows = {row.metric: row for row in measure(reference_subject("noise", scope(photographs()), CPU), 3)}
     for metric in ("inception_score", "fid", "kid", "precision", "recall", "cifar10_inception_score"):
         assert rows[metric].value is None
-        assert rows[metric].protocol["not_available"]
+        assert rows[metric].missing == "unavailable"
+        assert rows[metric].reason
     without = {row.metric: row for row in measure(reference_subject("noise", scope(photographs(), inception_samples=64), CPU), 3)}
-    assert "nobody looked" in without["fid"].protocol["not_available"]
+    assert "nobody looked" in without["fid"].reason
     assert without["fid"].protocol_id != rows["fid"].protocol_id
 
 

@@ -39,7 +39,7 @@ def test_scores_of_a_users_weights_name_them(files, tmp_path, monkeypatch):
     here = replace(here, settings=replace(here.settings, evaluation=how))
     rows = {row.metric: row for row in measure(reference_subject("noise", here, CPU), 1)}
     assert rows["inception_score"].value is None
-    assert "lacks" in rows["inception_score"].protocol["not_available"]
+    assert "lacks" in rows["inception_score"].reason
     for metric in ("fid", "kid", "precision", "recall"):
         assert rows[metric].value is not None
         assert rows[metric].protocol["weights"] == how.inception.sha256[:12]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pandas as pd
 from PIL import Image
 
 from benchmark.files import write_json
-from benchmark.records.rows import RecordFile, Row
+from benchmark.records.rows import Missing, RecordFile, Row
 from benchmark.report.contents import CONTENTS
 from benchmark.report.numbers.results import Results
 from benchmark.report.numbers.tables import read_tables
@@ -48,6 +48,11 @@ def at_end(
     """A row at the end of a training, with an interval of this half width if there is one."""
     ends = (None, None) if value is None or not half else (value - half, value + half)
     return Row(iteration, metric, value, *ends, 5, dict(protocol))
+
+
+def without_value(metric: str, missing: Missing, reason: str, protocol: Mapping[str, Any] = PROTOCOL) -> Row:
+    """A row at the end of a training that says why it has no value."""
+    return replace(at_end(metric, None, protocol), missing=missing, reason=reason)
 
 
 def write_runs(folder: Path, runs: Iterable[PretendedRun], iterations: int = 10, **facts: Any) -> Path:

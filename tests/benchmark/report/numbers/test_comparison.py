@@ -19,6 +19,7 @@ from tests.benchmark.report.pretended import (
     report_of,
     results_of,
     summary_of,
+    without_value,
     write_runs,
     write_study,
 )
@@ -74,9 +75,8 @@ def test_of_protocols_that_equally_many_runs_have_the_latest_is_the_main_one(tmp
 
 
 def test_runs_of_another_protocol_are_not_counted_as_lost_and_missing_values_are(study):
-    reason = {**PROTOCOL, "not_available": "the value is nan"}
     for run, row in (
-        ("run-3", Row(10, "critic", None, n=5, protocol=reason)),
+        ("run-3", without_value("critic", "not_finite", "the value is nan")),
         ("run-2", Row(10, "critic", -5.0, protocol={"s": 7})),
     ):
         records = RecordFile(study / "runs" / run / "records.jsonl")
@@ -93,8 +93,8 @@ def test_what_could_not_be_measured_is_missing_and_what_was_not_finite_ranks_wor
     ends = [
         at_end("critic", -1),
         at_end("critic", -3),
-        at_end("critic", None, {**PROTOCOL, "not_available": "the value is -inf"}),
-        at_end("critic", None, {**PROTOCOL, "not_available": "no weights"}),
+        without_value("critic", "not_finite", "the value is -inf"),
+        without_value("critic", "unavailable", "no weights"),
         at_end("critic", None),  # without any reason
         at_end("fid", 1),  # no row of the critic
         at_end("critic", -100, OTHER),
@@ -136,7 +136,7 @@ def test_the_main_protocol_of_a_metric_to_match_is_one_that_real_images_have(tmp
     runs = [PretendedRun("real", rows=[at_end("sample_diversity", 0.5)])]
     runs += [PretendedRun("dcgan", rows=[at_end("sample_diversity", 0.25, OTHER), at_end("critic", -1)]) for _ in range(3)]
     runs += [PretendedRun("dcgan", rows=[at_end("sample_diversity", 0.75)])]
-    runs += [PretendedRun("real", rows=[at_end("sample_diversity", None, {**OTHER, "not_available": "no time"})])]
+    runs += [PretendedRun("real", rows=[without_value("sample_diversity", "unavailable", "no time", OTHER)])]
     results = results_of(write_runs(tmp_path / "match", runs))
     assert [comparison.protocol for comparison in results.comparisons["sample_diversity"]] == [PROTOCOL, OTHER]
     assert [comparison.protocol for comparison in results.main["sample_diversity"]] == [PROTOCOL]
@@ -173,7 +173,7 @@ def test_a_second_evaluation_stands_beside_its_first_and_is_no_comparison_of_its
         at_end("code_mean", 0.5, codes),
         at_end("code_mean", 0.75, codes | {"split": "validation", "images": 70, "evaluation": "second"}),
         at_end("mode_kl", 1),
-        at_end("mode_kl", None, {**AGAIN, "not_available": "the value is nan"}),
+        without_value("mode_kl", "not_finite", "the value is nan", AGAIN),
     ]
     results = results_of(write_runs(tmp_path / "again", [PretendedRun("alphagan", rows=rows)]))
     seen = {
@@ -198,10 +198,11 @@ def test_where_only_second_evaluations_are_there_is_nothing_to_compare(tmp_path,
 
 
 def test_a_metric_without_any_finite_value_is_listed_with_its_reason(tmp_path):
-    reasons = [{**PROTOCOL, "not_available": "the value is inf"}, {**AGAIN, "not_available": "of a second evaluation"}]
-    folder = write_study(
-        tmp_path / "inf", [("dcgan", "done", -1.0)], further=lambda _: [at_end("fid", None, reason) for reason in reasons]
-    )
+    rows = [
+        without_value("fid", "not_finite", "the value is inf"),
+        without_value("fid", "unavailable", "of a second evaluation", AGAIN),
+    ]
+    folder = write_study(tmp_path / "inf", [("dcgan", "done", -1.0)], further=lambda _: rows)
     results = results_of(folder)
     key = Row(0, "", None, protocol=PROTOCOL).protocol_id
     assert not_measured(results.tables, results.comparisons) == {MEASURES["fid"].title: f"the value is inf (protocol {key})"}

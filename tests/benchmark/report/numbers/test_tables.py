@@ -20,6 +20,7 @@ from tests.benchmark.report.pretended import (
     report_of,
     results_of,
     summary_of,
+    without_value,
     write_runs,
     write_study,
 )
@@ -33,7 +34,7 @@ def test_records_csv_is_tidy_and_complete(study, undrawn):
     assert list(records.columns) == [
         "study", "run", "model", "dataset", "seed", "iteration", "status", "metric", "value", "low", "high", "n", "protocol",
         "hyperparameters",
-        "protocol_id",
+        "protocol_id", "missing", "reason",
     ]  # fmt: skip
     assert len(records) == 10 + 9
     assert json.loads(records.hyperparameters[0])["learning_rate"] == 1e-3
@@ -145,7 +146,7 @@ def test_a_value_that_is_not_finite_is_missing_and_the_row_says_why(study, text)
     assert row["median"] == -3  # of -1, -2, -3, -4 and one that ranks worst
     records = read_tables([study]).records.query("run == 'run-2'")
     assert records.value.isna().all()
-    assert json.loads(records.protocol.iloc[0])["not_available"] == f"the value is {float(text)}"
+    assert records[["missing", "reason"]].iloc[0].tolist() == ["not_finite", f"the value is {float(text)}"]
 
 
 def test_a_whole_number_that_no_float_can_hold_is_missing_too(study):
@@ -153,7 +154,7 @@ def test_a_whole_number_that_no_float_can_hold_is_missing_too(study):
     row = json.dumps(Row(10, "critic", -1.0, protocol=PROTOCOL).as_json())
     path.write_text(row.replace("-1.0", "1" + 400 * "0") + "\n")
     records = read_tables([study]).records.query("run == 'run-2'")
-    assert json.loads(records.protocol.iloc[0])["not_available"] == "the value is beyond 1e+100"
+    assert records[["missing", "reason"]].iloc[0].tolist() == ["not_finite", "the value is beyond 1e+100"]
 
 
 def test_a_row_that_was_written_twice_counts_once_and_the_last_counts(tmp_path):
@@ -259,10 +260,14 @@ def test_studies_of_one_name_and_other_code_are_two_settings(tmp_path):
 
 def test_of_a_run_that_several_studies_hold_the_rows_of_all_copies_count(tmp_path):
     """Each was measured in ways of its own; a value wins over a reason for having none, whichever comes first."""
-    nothing = {**PROTOCOL, "not_available": "no weights"}
     copies = {
-        "one": [at_end("critic", -1), at_end("fid", None, nothing), at_end("mode_kl", 2)],
-        "other": [at_end("critic", -1), at_end("fid", 7), at_end("inception_score", 3), at_end("mode_kl", None, nothing)],
+        "one": [at_end("critic", -1), without_value("fid", "unavailable", "no weights"), at_end("mode_kl", 2)],
+        "other": [
+            at_end("critic", -1),
+            at_end("fid", 7),
+            at_end("inception_score", 3),
+            without_value("mode_kl", "unavailable", "no weights"),
+        ],
     }
     folders = [write_runs(tmp_path / name, [PretendedRun("dcgan", rows=rows, name="same")]) for name, rows in copies.items()]
     for order in (folders, folders[::-1]):
