@@ -48,6 +48,8 @@ class Evaluation:
     cifar10: Evaluator = Evaluator()
     second_evaluation: bool = False
     """Whether finished runs are measured a second time, on other samples and by another critic."""
+    metrics: tuple[str, ...] = ()
+    """Dotted paths of a user's own measurements, which are taken beside ours."""
 
     def __post_init__(self) -> None:
         least = max(2 * self.score_splits, 4)  # as many as the nearest neighbours of precision and recall take
@@ -81,6 +83,7 @@ class Settings:
         if "calibration" in evaluation:  # its name in studies of earlier versions
             evaluation["batch_norm_draws"] = evaluation.pop("calibration")
         evaluation |= {name: Evaluator(**evaluation[name]) for name in ("inception", "cifar10")}
+        evaluation["metrics"] = tuple(evaluation.get("metrics", ()))
         return cls(**{**content, "evaluation": Evaluation(**evaluation)})
 
 

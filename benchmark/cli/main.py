@@ -95,7 +95,8 @@ def run(
     resolved = resolved.measured_by(find_evaluators(how, images, inception_weights, cifar10_weights))
     _check_models(list(resolved.models), images.image_shape)
     missing = untrained(resolved, results / resolved.name)
-    engine, options = _engine(working, resolved.settings.threads, resolved.models, missing)
+    own_code = [*resolved.models, *resolved.settings.evaluation.metrics]
+    engine, options = _engine(working, resolved.settings.threads, own_code, missing)
     click.echo("\n".join(describe_study(resolved, images)))
     _say_not_available(resolved.settings, images, options.device)
     click.echo(f"  {len(resolved.runs)} runs, {engine.summary}\n  results in {results / resolved.name}")
@@ -134,9 +135,10 @@ def evaluate(
     content = read_study(folder)
     settings = Settings.from_json(content["settings"])
     images = open_dataset(content["dataset"], content["fingerprint"])
-    engine, options = _engine(working, settings.threads, set(content["code"]) - set(REFERENCES))
     how = replace(settings.evaluation, **{name: value for name, value in overrides.items() if value is not None})
     how = find_evaluators(how, images, inception_weights, cifar10_weights)
+    own_code = [*(set(content["code"]) - set(REFERENCES)), *how.metrics]
+    engine, options = _engine(working, settings.threads, own_code)
     _say_not_available(replace(settings, evaluation=how), images, options.device)
     _conclude(folder, measure_study(folder, how, engine, options))
 
@@ -415,8 +417,8 @@ def _say_not_available(settings: Any, images: Any, device: str) -> None:
         click.echo(f"  not available: {metrics}: {reason}")
 
 
-def _engine(working: Working, threads: int, models: Iterable[str], untrained: Iterable[Run] = ()) -> tuple[Engine, Options]:
-    """Where runs are done, and how."""
+def _engine(working: Working, threads: int, code: Iterable[str], untrained: Iterable[Run] = ()) -> tuple[Engine, Options]:
+    """Where runs are done, and how; `code` names the models and the user's metrics, whose source goes where runs go."""
     from benchmark.engines import open_engine
     from benchmark.model.registry import dotted_path
     from benchmark.records.tensorboard import summary_writer
@@ -425,7 +427,7 @@ def _engine(working: Working, threads: int, models: Iterable[str], untrained: It
 
     if working.tensorboard:
         summary_writer()  # find out now whether there is one
-    engine = open_engine(working, threads, [dotted_path(name) for name in models], untrained, click.echo)
+    engine = open_engine(working, threads, [dotted_path(name) for name in code], untrained, click.echo)
     return engine, Options(engine.device, Limits(working.retries, working.run_timeout), working.tensorboard)
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 import torch
 
 from benchmark.errors import Diverged, is_disk_full
-from benchmark.evaluation.measurements import MEASUREMENTS, Measurement, Scope, Subject
+from benchmark.evaluation.measurements import Measurement, Scope, Subject
 from benchmark.evaluation.samplers import evaluation_copy, reconstruction_copy, reference_sampler, restart_draws, sampler_of
+from benchmark.evaluation.study_metrics import measurements_of
 from benchmark.files import write_atomically
 from benchmark.model.gan_module import GANModule
 from benchmark.records.rows import Missing, Row, make_rows, protocol_id
@@ -17,15 +18,23 @@ from metrics.rounding import full_precision
 from metrics.values import Value
 
 
-def evaluate(subject: Subject, iteration: int, measurements: Iterable[Measurement] = MEASUREMENTS) -> Iterator[list[Row]]:
+def evaluate(subject: Subject, iteration: int, measurements: Iterable[Measurement] | None = None) -> Iterator[list[Row]]:
     """Take measurements of a generator, one after the other; one that raises gives rows that say so, and the others go on.
 
     Draws from streams of their own: the same for every model and run.
 
+    Args:
+        subject: the generator.
+        iteration: of its training.
+        measurements: by default all of the study.
+
+    Yields:
+        The rows of one measurement.
+
     Raises:
         Diverged: if the samples are not finite.
     """
-    for measurement in measurements:
+    for measurement in measurements_of(subject.scope.how) if measurements is None else measurements:
         if measurement.taken(subject.scope):
             yield _rows(measurement, subject, iteration)
 
@@ -64,12 +73,12 @@ def lacking(rows: Iterable[Row], scope: Scope, iteration: int) -> list[Measureme
         today = protocol_id(measurement.protocol(scope))
         return any((metric, today) not in there for metric in measurement.metrics)
 
-    return [measurement for measurement in MEASUREMENTS if measurement.taken(scope) and is_lacking(measurement)]
+    return [measurement for measurement in measurements_of(scope.how) if measurement.taken(scope) and is_lacking(measurement)]
 
 
 def protocols_id(scope: Scope) -> str:
     """Hash today's protocols of all measurements that apply: the rows of a run that notes this hash need not be read."""
-    taken = [measurement for measurement in MEASUREMENTS if measurement.taken(scope)]
+    taken = [measurement for measurement in measurements_of(scope.how) if measurement.taken(scope)]
     hashes = {
         measurement.again(metric): protocol_id(measurement.protocol(scope))
         for measurement in taken
@@ -81,7 +90,7 @@ def protocols_id(scope: Scope) -> str:
 def unavailable(scope: Scope) -> dict[str, str]:
     """List the metrics that cannot be measured of such a run, those of a measurement in one text, and why."""
     reasons = {}
-    for measurement in MEASUREMENTS:
+    for measurement in measurements_of(scope.how):
         if measurement.taken(scope) and (reason := measurement.unavailable(scope)):
             reasons[", ".join(measurement.metrics)] = reason
     return reasons

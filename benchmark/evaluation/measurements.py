@@ -1,4 +1,4 @@
-"""The metrics of a data set, one measurement each: what it applies to, by which protocol, and how it is taken."""
+"""Measure a generator: what a measurement is, and the built-in ones with what they apply to and by which protocol."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from benchmark.evaluation.samplers import BATCH, Sampler, draw, reference_sample
 from benchmark.files import write_atomically
 from benchmark.randomness import stream
 from benchmark.settings import Evaluation, Settings
-from metrics.catalogue import SECOND
+from metrics.catalogue import SECOND, MetricInfo
 from metrics.evaluators.cifar import load_cifar10_classifier
 from metrics.evaluators.digits import RECOGNISED_AT, SHA256, load_digit_classifier, read_digits
 from metrics.evaluators.inception import InceptionNetwork, InceptionOutput, cached_output
@@ -79,16 +79,16 @@ class Subject:
     """Where arrays go that are no rows."""
 
     def draw(self, n: int, purpose: str) -> Iterator[Tensor]:
-        """N samples in batches, from a stream that is the same for every subject."""
+        """Draw n samples in batches, from a random stream that is the same for every subject."""
         return draw(self.sampler, n, stream("evaluation", purpose, device=self.device))
 
     def pixels(self, split: str, n: int) -> Iterator[Tensor]:
-        """The first n images of a split in batches, on the device."""
-        return (as_images(some.to(self.device)) for some in self.scope.dataset[split][:n].split(BATCH))
+        """Give the first n images of a split, (n, c, h, w) in [-1, 1], in batches on the device."""
+        return (as_images(pixels.to(self.device)) for pixels in self.scope.dataset[split][:n].split(BATCH))
 
 
 class Measurement(ABC):
-    """Metrics that are taken together.
+    """Measure metrics that are taken together. A user's own is a subclass with `catalogue`, `details` and `values`.
 
     Args:
         second: whether this is the second evaluation of a finished run, on other samples and by another critic: the best runs are
@@ -96,6 +96,9 @@ class Measurement(ABC):
     """
 
     metrics: ClassVar[tuple[str, ...]]
+    """Names of the metrics. Further values, such as lines beside a metric, may have names of their own."""
+    catalogue: ClassVar[tuple[MetricInfo, ...]] = ()
+    """How a user's own metrics are read; the built-in ones stand in `metrics.catalogue`. Their names are then `metrics`."""
     version = 1
     """Raised whenever the same samples give other numbers."""
     before_training = True
@@ -104,38 +107,53 @@ class Measurement(ABC):
     def __init__(self, second: bool = False) -> None:
         self.second = second
 
+    def __init_subclass__(cls) -> None:
+        if "catalogue" in vars(cls):
+            cls.metrics = tuple(metric.name for metric in cls.catalogue)
+
     @property
     def at_start(self) -> bool:
         return self.before_training and not self.second
 
     def taken(self, scope: Scope) -> bool:
-        """Whether it is asked for and means something for such a run."""
+        """Tell whether it is asked for and means something for such a run."""
         return (scope.how.second_evaluation or not self.second) and self.applies(scope)
 
     def again(self, purpose: str) -> str:
-        """The name of a random stream, another one in the second evaluation."""
+        """Name a random stream: another one in the second evaluation."""
         return f"{purpose}, {SECOND}" if self.second else purpose
 
     def applies(self, scope: Scope) -> bool:
-        """Whether the metrics mean something for such a run."""
+        """Tell whether the metrics mean something for such a run."""
         return True
 
     def unavailable(self, scope: Scope) -> str:
-        """Why the metrics cannot be had here; empty if they can."""
+        """Say why the metrics cannot be measured here; empty if they can."""
         return ""
 
     def protocol(self, scope: Scope) -> dict[str, Any]:
-        """Everything that decides about the number, beside the model."""
+        """Describe everything that decides about the number, beside the model; values of other protocols do not compare."""
         which = {"evaluation": SECOND} if self.second else {}
-        return {**self.details(scope), **which, "device": scope.device, "torch": torch.__version__, "version": self.version}
+        common = {"device": scope.device, "torch": torch.__version__, "version": self.version}
+        return {**self._own(scope), **self.details(scope), **which, **common}
+
+    def _own(self, scope: Scope) -> dict[str, Any]:
+        """What decides about a user's metrics, whose details need not say it: which class, and its generator's batch norm."""
+        if not self.catalogue:
+            return {}
+        path = f"{type(self).__module__}.{type(self).__qualname__}"
+        return {"measurement": path, "batch_norm_draws": scope.how.batch_norm_draws}
 
     @abstractmethod
     def details(self, scope: Scope) -> dict[str, Any]:
-        """What this measurement adds to the protocol."""
+        """Say what this measurement adds to the protocol, as JSON holds it: numbers of samples, parameters, hashes of weights."""
 
     @abstractmethod
     def values(self, subject: Subject) -> Iterator[Value]:
-        """Measure."""
+        """Measure a generator: yields a value for each of `metrics`; a metric that gets none is unavailable.
+
+        Samples are `subject.draw(n, self.again("a name"))`, images (n, c, h, w) in [-1, 1] batch by batch.
+        """
 
 
 class Modes(Measurement):
@@ -303,17 +321,18 @@ class _OfImages(Measurement):
 
 
 class Reconstructions(_OfImages):
-    """How well images are given back."""
+    """How well images are reconstructed."""
 
     metrics = ("reconstruction_l1", "reconstruction_mse", "reconstruction_ms_ssim")
 
     def values(self, subject: Subject) -> Iterator[Value]:
-        model, found = subject.autoencoder, []
+        model, errors_of_images = subject.autoencoder, []
         for images in self.images(subject):
             with torch.no_grad():
                 errors = reconstruction_errors(images, model.reconstruct(images))
-            found.append(torch.stack([errors.l1, errors.mse, errors.ms_ssim]).cpu())
-        yield from reconstruction_values(dict(zip(("l1", "mse", "ms_ssim"), torch.cat(found, dim=1), strict=True)))
+            errors_of_images.append(torch.stack([errors.l1, errors.mse, errors.ms_ssim]).cpu())
+        l1, mse, ms_ssim = torch.cat(errors_of_images, dim=1)
+        yield from reconstruction_values({"l1": l1, "mse": mse, "ms_ssim": ms_ssim})
 
 
 class Codes(_OfImages):
@@ -334,10 +353,14 @@ class Codes(_OfImages):
             write_atomically(subject.folder / "codes.npz", buffer.getvalue())
 
 
-MEASUREMENTS: tuple[Measurement, ...] = tuple(
-    kind(second)
-    for second in (False, True)
-    for kind in (Modes, PostHocCritic, Diversity, ImageNetInception, Cifar10Score, Reconstructions, Codes)
+BUILT_IN: tuple[type[Measurement], ...] = (
+    Modes,
+    PostHocCritic,
+    Diversity,
+    ImageNetInception,
+    Cifar10Score,
+    Reconstructions,
+    Codes,
 )
 
 

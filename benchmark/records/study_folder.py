@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmark.errors import UserError, unknown
 from benchmark.files import read_json
+from metrics.catalogue import METRICS, MetricInfo
 
 RUN_NAME = r"[^./\\\0][^/\\\0]*"
 
@@ -30,6 +31,22 @@ def read_study(folder: Path) -> dict[str, Any]:
     return dict(study)
 
 
+def study_metrics(study: Mapping[str, Any]) -> dict[str, MetricInfo]:
+    """List how the metrics of a study are read, by name: those of the catalogue, then those that its user brought."""
+    own = study.get("metrics", {}).items()
+    return METRICS | {name: MetricInfo(name, **facts) for name, facts in own if name not in METRICS}
+
+
+def _metric_problem(name: str, facts: Any) -> str:
+    """What is wrong with the description of a user's metric, in words; empty if nothing is."""
+    if name in METRICS:  # brought by a user before this version had one of that name
+        return ""
+    try:
+        return MetricInfo(name, **facts).problem
+    except TypeError as error:
+        return f"its metric {name!r} is described otherwise: {error}"
+
+
 def _problems(study: Any) -> Iterator[str]:
     """What is wrong with a study.json, in words; what comes first may be why the rest cannot be looked at."""
     if not isinstance(study, dict):
@@ -44,6 +61,10 @@ def _problems(study: Any) -> Iterator[str]:
     code = study.get("code", {})
     if not (isinstance(code, dict) and all(isinstance(digest, str) for digest in code.values())):
         yield "its 'code' is no table of hashes"
+    metrics = study.get("metrics", {})
+    if not isinstance(metrics, dict):
+        yield "its 'metrics' is no table"
+    yield from (problem for name, facts in metrics.items() if (problem := _metric_problem(name, facts)))
     yield from (f"its run {run!r} {problem}" for run, planned in study["runs"].items() if (problem := _problem(run, planned)))
     try:
         json.dumps(study, ensure_ascii=False).encode()

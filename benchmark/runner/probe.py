@@ -17,7 +17,6 @@ from benchmark.errors import UserError
 from benchmark.evaluation.critics import CURVE_IMAGES, CompanionCritic
 from benchmark.evaluation.evaluate import evaluate, reference_subject, subject_of
 from benchmark.evaluation.measurements import (
-    MEASUREMENTS,
     Cifar10Score,
     Codes,
     Diversity,
@@ -29,6 +28,7 @@ from benchmark.evaluation.measurements import (
     Subject,
 )
 from benchmark.evaluation.samplers import Sampler, TrainingGenerator, evaluation_copy, reconstruction_copy
+from benchmark.evaluation.study_metrics import measurements_of
 from benchmark.model.build import build
 from benchmark.model.gan_module import GANModule
 from benchmark.model.train import CHUNK, train
@@ -185,7 +185,7 @@ class _Probe:
     def _measuring(self, subject: Subject, step: float) -> dict[Measurement | None, float]:
         """Seconds of each measurement but the Inception metrics; under None those that the critic of the training is asked."""
         parts: dict[Measurement | None, float] = {}
-        for some in MEASUREMENTS:
+        for some in measurements_of(self.how):
             if some.taken(self.scope) and not some.unavailable(self.scope) and not isinstance(some, ImageNetInception):
                 parts[some] = self._measurement(some, subject)
                 if isinstance(some, PostHocCritic):

@@ -12,7 +12,7 @@ import torch
 
 from benchmark.data.datasets import Dataset
 from benchmark.evaluation.evaluate import evaluate, lacking
-from benchmark.evaluation.measurements import MEASUREMENTS, Measurement, Scope, Subject
+from benchmark.evaluation.measurements import Measurement, Scope, Subject
 from benchmark.model.registry import import_model
 from benchmark.model.train import Stopped, Watcher
 from benchmark.records.rows import RecordFile, Row
@@ -42,10 +42,10 @@ class Attempt:
     def checkpoint(self) -> Path:
         return self.folder / CHECKPOINT
 
-    def record(self, subject: Subject, iteration: int, measurements: Iterable[Measurement] = MEASUREMENTS) -> None:
+    def record(self, subject: Subject, iteration: int, measurements: Iterable[Measurement]) -> None:
         """Take measurements and write each down at once; those that an earlier attempt took are not taken again."""
         missing = lacking(self.records.read(), self.scope, iteration)
-        for rows in evaluate(subject, iteration, [some for some in measurements if some in missing]):
+        for rows in evaluate(subject, iteration, [measurement for measurement in measurements if measurement in missing]):
             self.append_missing(rows)
             if self.watcher.stopping():
                 raise Stopped

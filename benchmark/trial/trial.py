@@ -21,7 +21,8 @@ from benchmark.errors import Diverged, UserError, is_disk_full
 from benchmark.evaluation import pictures
 from benchmark.evaluation.critics import CompanionCritic
 from benchmark.evaluation.evaluate import protocols_id, reference_subject, subject_of
-from benchmark.evaluation.measurements import MEASUREMENTS, Subject
+from benchmark.evaluation.measurements import Subject
+from benchmark.evaluation.study_metrics import measurements_of
 from benchmark.files import read_json, write_atomically, write_json
 from benchmark.model.build import build
 from benchmark.model.train import CHUNK, CheckpointKeeper, Stopped, Watcher, train
@@ -132,7 +133,7 @@ def _model_trial(attempt: Attempt) -> None:
         if not attempt.checkpoint.exists():
             records.rewind(0)
             subject = replace(subject_of(module, scope, attempt.device), folder=folder)
-            attempt.record(subject, 0, [some for some in MEASUREMENTS if some.at_start])
+            attempt.record(subject, 0, [measurement for measurement in measurements_of(scope.how) if measurement.at_start])
     critic = InTrainingCritic(attempt)
     keeper = CheckpointKeeper(attempt.checkpoint, run.settings.iterations, attempt.watcher)
     try:
@@ -145,7 +146,7 @@ def _model_trial(attempt: Attempt) -> None:
     with _timed(attempt.seconds, "evaluation"):
         subject = replace(subject_of(module, scope, attempt.device), folder=folder)
         _record_in_training(attempt, critic.companion, subject)
-        attempt.record(subject, module.iteration)
+        attempt.record(subject, module.iteration, measurements_of(scope.how))
         pictures.save_samples(subject.sampler, folder / "samples.png", attempt.device)
         if subject.autoencoder is not None:
             pictures.save_reconstructions(
@@ -166,7 +167,7 @@ def _reference_trial(attempt: Attempt) -> None:
             if attempt.watcher.stopping():
                 raise Stopped
         _record_in_training(attempt, companion, subject)
-        attempt.record(subject, iterations)
+        attempt.record(subject, iterations, measurements_of(attempt.scope.how))
         pictures.save_samples(subject.sampler, attempt.folder / "samples.png", attempt.device)
 
 

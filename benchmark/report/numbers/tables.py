@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,8 @@ import pandas as pd
 from benchmark.errors import UserError
 from benchmark.records.rows import RecordFile, Row
 from benchmark.records.run_folder import RunFolder
-from benchmark.records.study_folder import read_study
-from metrics.catalogue import MEASURES, NOT_SCORES, SECOND, Goal, Measure
+from benchmark.records.study_folder import read_study, study_metrics
+from metrics.catalogue import NOT_SCORES, SECOND, MetricInfo
 
 COLUMNS = (
     "study",
@@ -77,26 +77,9 @@ class Tables:
         return list(self.runs.setting.unique())
 
     @cached_property
-    def measures(self) -> dict[str, Measure]:
-        """How every metric is read that may stand in the records: ours, and those that a study describes as its user's own.
-
-        Raises:
-            UserError: for a description that lacks something or says something else than a `Measure` holds.
-        """
-        own = {measure.metric: measure for study in reversed(self.studies) for measure in _own_measures(study)}
-        return {**MEASURES, **{metric: measure for metric, measure in own.items() if metric not in MEASURES}}
-
-
-def _own_measures(study: Mapping[str, Any]) -> Iterator[Measure]:
-    """The metrics that study.json describes: "metrics": {name: {title, goal, unit, …}}."""
-    for metric, facts in study.get("metrics", {}).items():
-        try:
-            measure = Measure(metric, **facts)
-        except TypeError as error:
-            raise UserError(f"study {study['study']}: its metric {metric!r} is described by {facts!r}: {error}") from None
-        if measure.goal not in get_args(Goal):
-            raise UserError(f"study {study['study']}: the goal of its metric {metric!r} is {measure.goal!r}: {get_args(Goal)}")
-        yield measure
+    def measures(self) -> dict[str, MetricInfo]:
+        """How every metric is read that may stand in the records: ours, and those that a study describes as its user's own."""
+        return {name: metric for study in reversed(self.studies) for name, metric in study_metrics(study).items()}
 
 
 def read_tables(folders: Sequence[Path]) -> Tables:
