@@ -58,6 +58,10 @@ class MetricInfo:
 
 SECOND = "second"
 """What the protocol of the second evaluation of a finished run says under "evaluation"."""
+INCEPTION_METRICS = ("inception_score", "fid", "kid", "precision", "recall")
+"""What one pass of the ImageNet network gives together."""
+MODE_METRICS = ("mode_kl", "modes_covered", "recognised_share", "recognised_modes")
+"""What one pass of the digit classifier gives together."""
 NOT_SCORES = ("loss/", "critic_curve/", "sample_diversity/noise ", "critic_gap", "critic_in_training_gap")
 """How the names of rows begin that are curves or companions of metrics, and no metrics."""
 

@@ -22,7 +22,7 @@ from benchmark.evaluation.samplers import BATCH, Sampler, draw, reference_sample
 from benchmark.files import write_atomically
 from benchmark.randomness import stream
 from benchmark.settings import Evaluation, Settings
-from metrics.catalogue import SECOND, MetricInfo
+from metrics.catalogue import INCEPTION_METRICS, MODE_METRICS, SECOND, MetricInfo
 from metrics.evaluators.cifar import load_cifar10_classifier
 from metrics.evaluators.digits import RECOGNISED_AT, SHA256, load_digit_classifier, read_digits
 from metrics.evaluators.inception import InceptionNetwork, InceptionOutput, cached_output
@@ -159,7 +159,7 @@ class Measurement(ABC):
 class Modes(Measurement):
     """ColorMNIST's modes, and the share of samples in which three digits are recognised at all."""
 
-    metrics = ("mode_kl", "modes_covered", "recognised_share", "recognised_modes")
+    metrics = MODE_METRICS
 
     def applies(self, scope: Scope) -> bool:
         return bool(scope.dataset.n_modes)
@@ -231,7 +231,7 @@ class Diversity(Measurement):
 class ImageNetInception(Measurement):
     """Inception score, FID, KID, precision and recall, from one pass of the network over the samples."""
 
-    metrics = ("inception_score", "fid", "kid", "precision", "recall")
+    metrics = INCEPTION_METRICS
     before_training = False
 
     def applies(self, scope: Scope) -> bool:
