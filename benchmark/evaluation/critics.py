@@ -27,7 +27,7 @@ CURVE_IMAGES = 500
 
 
 def protocol(settings: Settings, budget: int, schedule: str, device: str, every: int = 1, seed: int = SEED) -> dict[str, Any]:
-    """How a critic of this budget is trained and asked; values of different protocols do not compare."""
+    """Describe how a critic of this budget is trained and asked; values of different protocols do not compare."""
     return {
         "schedule": schedule,
         "steps": budget,
@@ -47,7 +47,17 @@ def protocol(settings: Settings, budget: int, schedule: str, device: str, every:
 
 
 class CompanionCritic:
-    """An independent critic with its data: takes steps against any generator it is shown, scores it on held-out images."""
+    """Train an independent critic against any generator it is shown, and let it score the generator on held-out images.
+
+    Args:
+        dataset: whose validation images it learns from, and whose test images it is asked about.
+        settings: of the run: its batch size, and the critic's width and images.
+        budget: training steps before it may be asked.
+        schedule: "in training" or "post-hoc"; part of the protocol and of its random streams.
+        device: where it is trained.
+        every: iterations of the model between two generators that it meets.
+        seed: of its weights and draws.
+    """
 
     def __init__(
         self,
@@ -71,7 +81,7 @@ class CompanionCritic:
         self.protocol = protocol(settings, budget, schedule, device.type, every, seed)
 
     def advance(self, sampler: Sampler, steps: int) -> None:
-        """Take steps on validation images; every draw is a function of the step's number.
+        """Take training steps on validation images and samples; every draw is a function of the step's number.
 
         On a GPU a step is captured as a graph, as long as the sampler is the same one.
         """
@@ -135,7 +145,7 @@ class CompanionCritic:
 
     @property
     def curve_protocol(self) -> dict[str, Any]:
-        """How the points of the learning curve are measured."""
+        """Describe how the points of the learning curve are measured."""
         return {**self.protocol, "images": CURVE_IMAGES}
 
     def _both_sides(self, sampler: Sampler, split: str, n: int) -> tuple[Iterator[Tensor], Iterator[Tensor]]:

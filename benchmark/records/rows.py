@@ -50,7 +50,7 @@ class Row:
         return protocol_id(self.protocol)
 
     def as_json(self) -> dict[str, Any]:
-        """Give the content of a line of records.jsonl: the fields and the protocol's hash; why there is no value only if so."""
+        """Convert to a line of records.jsonl: the fields, missing and reason only without a value, and the protocol's hash."""
         content = asdict(self)
         if self.value is not None:
             del content["missing"], content["reason"]
@@ -82,7 +82,7 @@ def make_rows(
 
 
 class RecordFile:
-    """The rows of one run, in the order in which they were measured."""
+    """Append and read the rows of one run, in the order in which they were measured."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -92,7 +92,11 @@ class RecordFile:
         append_lines(self.path, [json.dumps(row.as_json(), allow_nan=False) for row in map(_finite, rows)])
 
     def read(self) -> list[Row]:
-        """All whole rows; a last line that a killed writer left unfinished is left out."""
+        """Read all whole rows; a last line that a killed writer left unfinished is left out.
+
+        Raises:
+            UserError: for a line that is no row.
+        """
         if not self.path.exists():
             return []
         lines = self.path.read_bytes().split(b"\n")[:-1]  # bytes: a damaged disk may hold what is no text

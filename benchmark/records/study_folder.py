@@ -1,4 +1,4 @@
-"""Where studies lie, and what they say of themselves."""
+"""Find studies' folders, and read what study.json says."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NUMBERS = ("iterations", "batch_size", "width")
 
 
 def read_study(folder: Path) -> dict[str, Any]:
-    """The content of study.json.
+    """Read study.json.
 
     Raises:
         UserError: if it is missing, no JSON, or not a study's.
@@ -91,7 +91,7 @@ LONGEST = 200
 
 
 def report_folder(results: Path, folders: Sequence[Path]) -> Path:
-    """Where the report of studies goes: into the study's folder, that of several into one that is named by them.
+    """Choose where the report of studies goes: into the study's folder, that of several into one that is named by them.
 
     Raises:
         UserError: if their names are too long for that, or it would be another study's.
@@ -106,20 +106,20 @@ def report_folder(results: Path, folders: Sequence[Path]) -> Path:
 
 
 def study_folders(results: Path, names: Sequence[str]) -> list[Path]:
-    """The folders of studies given by name or by path; all of them if none is given.
+    """Find the folders of studies given by name or by path; all of them if none is given.
 
     Raises:
         UserError: for a study that is not there.
     """
-    found = sorted(path.parent for path in results.glob("*/study.json"))
+    existing = sorted(path.parent for path in results.glob("*/study.json"))
     if not names:
-        if not found:
+        if not existing:
             raise UserError(f"there is no study in {results} yet: `make bench` makes one")
-        return found
+        return existing
     folders = []
     for name in names:
         candidates = [path for path in (results / name, Path(name)) if (path / "study.json").exists()]
         if not candidates:
-            raise unknown("study", name, [path.name for path in found] or [f"none in {results} yet"])
+            raise unknown("study", name, [path.name for path in existing] or [f"none in {results} yet"])
         folders.append(candidates[0])
     return list({folder.resolve(): folder for folder in folders}.values())

@@ -220,7 +220,7 @@ def test_the_second_evaluation_is_of_other_samples_by_another_critic():
     assert [row.metric for row in again] == [row.metric for row in first]
     assert all(row.protocol["evaluation"] == "second" for row in again)
     assert not {row.protocol_id for row in first} & {row.protocol_id for row in again}
-    assert all(one.value != other.value for one, other in zip(first, again, strict=True) if one.metric not in MODES)
+    assert all(row.value != second.value for row, second in zip(first, again, strict=True) if row.metric not in MODES)
     splits = {row.metric: row.protocol["split"] for row in again if "split" in row.protocol}
     assert set(splits.values()) == {"validation"}
     assert {row.protocol["seed"] for row in again if row.metric == "critic"} == {1}

@@ -82,9 +82,9 @@ def test_the_download_is_checked_by_its_hash(monkeypatch, tmp_path, files):
     assert not list((tmp_path / "checkpoints").iterdir())
     digest = find_inception(files["whole"], 64, 100).sha256
     monkeypatch.setattr(inception, "PUBLISHED", digest[:8])
-    found = find_inception(None, 64, 100)
-    assert (found.sha256, found.missing) == (digest, "")
-    assert found.path == str(tmp_path / "checkpoints" / "inception.pth")
+    evaluator = find_inception(None, 64, 100)
+    assert (evaluator.sha256, evaluator.missing) == (digest, "")
+    assert evaluator.path == str(tmp_path / "checkpoints" / "inception.pth")
 
 
 @pytest.fixture
