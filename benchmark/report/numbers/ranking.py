@@ -29,12 +29,12 @@ def costs(values: np.ndarray, measure: Measure, reference: float) -> np.ndarray:
 
 
 def value_of(cost: float, measure: Measure) -> float:
-    """The value of a cost; of a `match` metric the distance to the reference, for there are two such values."""
+    """Turn a cost back into a value; of a `match` metric the distance to the reference, for there are two such values."""
     return -cost + 0.0 if measure.goal == "maximize" else cost  # no negative zero
 
 
 def in_unit(cost: float, interval: Interval, measure: Measure) -> tuple[float, float, float]:
-    """A cost and its interval in the metric's unit: (value, low, high), low <= high; NaN for what lies among lost runs."""
+    """Turn a cost and its interval into values: (value, low, high), low <= high; NaN for what lies among lost runs."""
     value, *ends = (or_nan(value_of(float(number), measure)) for number in (cost, interval.low, interval.high))
     low, high = ends if measure.goal != "maximize" else ends[::-1]
     return value, low, high
@@ -46,12 +46,12 @@ def scale_of(measure: Measure) -> str:
 
 
 def best_first(values: np.ndarray, measure: Measure, reference: float) -> np.ndarray:
-    """The positions of values (n,) from the best to the worst; equals stay in their order, runs without a value come last."""
+    """Order values (n,) from the best to the worst: their positions; equals stay in order, runs without a value come last."""
     return np.argsort(costs(values, measure, reference), kind="stable")
 
 
 def quartiles(cost: np.ndarray, measure: Measure) -> tuple[float | None, float | None, float | None]:
-    """Lower quartile, median and upper quartile of the runs with these costs (n,), in the metric's unit.
+    """Compute the lower quartile, median and upper quartile of the runs with these costs (n,), in the metric's unit.
 
     Of a metric to match, of the distances to the reference: values on both sides of it would average to perfection. Interpolated
     linearly between neighbours in rank, as numpy does; None where a neighbour is a run without a value.

@@ -103,7 +103,7 @@ def read_tables(folders: Sequence[Path]) -> Tables:
 
 
 def label_settings(studies: Sequence[Mapping[str, Any]]) -> list[str]:
-    """For each study the setting of its runs: the data set, and the iterations, width and so on where studies differ in them."""
+    """Name the setting of each study's runs: the data set, and the iterations, width and so on where studies differ in them."""
     words = {"iterations": "{} iterations", "width": "width {:g}", "batch_size": "batch {}", "threads": "{} threads"}
     defaults = {"threads": 1}
     versions = _versions(studies)
@@ -240,7 +240,7 @@ def _parts(protocol: str) -> dict[str, Any]:
 
 
 def unknown_metrics(tables: Tables) -> dict[str, int]:
-    """Metrics in the records that this version cannot read, and in how many rows they stand."""
+    """Count the rows of metrics in the records that this version cannot read."""
     counts = tables.records.metric.value_counts(sort=False)
     return {
         str(name): int(n) for name, n in counts.items() if name not in tables.measures and not str(name).startswith(NOT_SCORES)

@@ -64,7 +64,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Box:
-    """Quartiles of the runs of one model that have a value."""
+    """Quartiles of the runs of one model that have a value: its geometry, for screen and paper alike."""
 
     model: str
     label: str

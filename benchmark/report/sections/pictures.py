@@ -9,6 +9,7 @@ import pandas as pd
 
 from benchmark.model.registry import REFERENCES, in_order, title
 from benchmark.report.drawing import galleries
+from benchmark.report.drawing.codes import code_covariances, code_means, sentence_on_codes
 from benchmark.report.drawing.galleries import Gallery, Shown
 from benchmark.report.drawing.style import colours
 from benchmark.report.numbers.comparison import Comparison
@@ -163,14 +164,14 @@ class _SettingsGalleries:
         runs = pair if len(pair) == len(ABLATION) else self.best_models
         means = self.keep(
             "code_means",
-            galleries.code_means(runs, colours(self.results.models)),
-            galleries.sentence_on_codes(runs),
+            code_means(runs, colours(self.results.models)),
+            sentence_on_codes(runs),
             "Means of the codes of test images, sorted; the prior's are 0.",
             "Figure 11",
         )
         covariance = self.keep(
             "code_covariance",
-            galleries.code_covariances(runs),
+            code_covariances(runs),
             f"Codes like prior draws would show a diagonal of ones and nothing else{self.where}.",
             "Covariance of the codes of test images, of the best run of each model by the critic.",
             "Figure 12",
