@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from benchmark.files import write_atomically
 from benchmark.model.registry import ALIASES, title
-from metrics.catalogue import Measure
+from metrics.catalogue import MetricInfo
 
 Colours: TypeAlias = Mapping[str, tuple[float, float, float]]
 """Red, green and blue in [0, 1], by model."""
@@ -69,7 +69,7 @@ def grid(number: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
     return panels(number, width, height, 2 if number == 4 else min(number, COLUMNS))
 
 
-def heading(measure: Measure, setting: str = "") -> str:
+def heading(measure: MetricInfo, setting: str = "") -> str:
     """The title of a panel: its metric, and its setting where a figure has several."""
     return textwrap.fill(measure.title + (f", {setting}" if setting else ""), 30)
 

@@ -15,7 +15,7 @@ from benchmark.model.registry import REFERENCES, in_order
 from benchmark.report.numbers.ranking import best_first, costs, quartiles
 from benchmark.report.numbers.statistics import Sweep
 from benchmark.report.numbers.tables import LOST, Tables
-from metrics.catalogue import SECOND, Measure
+from metrics.catalogue import SECOND, MetricInfo
 
 COUNTED = ("run", "model", "configuration", "seed", "hyperparameters", "folder", "value", "low", "high", "second")
 
@@ -24,7 +24,7 @@ COUNTED = ("run", "model", "configuration", "seed", "hyperparameters", "folder",
 class Comparison:
     """What may share a pair of axes."""
 
-    measure: Measure
+    measure: MetricInfo
     setting: str
     protocol_id: str
     protocol: Mapping[str, Any]
@@ -113,7 +113,7 @@ class Comparison:
 
     def source(self, statistic: str, *purpose: str) -> np.random.Generator:
         """Make the random stream of a statistic: a function of what it is for, so that the same records give the same page."""
-        words = (statistic, self.measure.metric, self.protocol_id, *purpose)
+        words = (statistic, self.measure.name, self.protocol_id, *purpose)
         return np.random.default_rng([*"/".join(words).encode()])
 
 
@@ -135,7 +135,7 @@ def comparisons(tables: Tables, final: pd.DataFrame) -> dict[str, list[Compariso
     return by_metric
 
 
-def _comparisons(tables: Tables, runs: pd.DataFrame, final: pd.DataFrame, measure: Measure) -> Iterator[Comparison]:
+def _comparisons(tables: Tables, runs: pd.DataFrame, final: pd.DataFrame, measure: MetricInfo) -> Iterator[Comparison]:
     for setting in tables.settings:
         of_setting = final[final.setting == setting]
         valued = of_setting[of_setting.value.notna()]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from benchmark.report.numbers.statistics import QUARTILES, Interval, quantiles
-from metrics.catalogue import Measure
+from metrics.catalogue import MetricInfo
 
 BEST = 10
 """How many of the best runs are marked by black circles (Rosca et al. 2017, figure 2)."""
 
 
-def costs(values: np.ndarray, measure: Measure, reference: float) -> np.ndarray:
+def costs(values: np.ndarray, measure: MetricInfo, reference: float) -> np.ndarray:
     """Turn values into costs, of which the smaller is better, whatever the metric's goal.
 
     Args:
@@ -28,29 +28,29 @@ def costs(values: np.ndarray, measure: Measure, reference: float) -> np.ndarray:
     return np.where(np.isnan(cost), np.inf, cost)
 
 
-def value_of(cost: float, measure: Measure) -> float:
+def value_of(cost: float, measure: MetricInfo) -> float:
     """Turn a cost back into a value; of a `match` metric the distance to the reference, for there are two such values."""
     return -cost + 0.0 if measure.goal == "maximize" else cost  # no negative zero
 
 
-def in_unit(cost: float, interval: Interval, measure: Measure) -> tuple[float, float, float]:
+def in_unit(cost: float, interval: Interval, measure: MetricInfo) -> tuple[float, float, float]:
     """Turn a cost and its interval into values: (value, low, high), low <= high; NaN for what lies among lost runs."""
     value, *ends = (or_nan(value_of(float(number), measure)) for number in (cost, interval.low, interval.high))
     low, high = ends if measure.goal != "maximize" else ends[::-1]
     return value, low, high
 
 
-def scale_of(measure: Measure) -> str:
+def scale_of(measure: MetricInfo) -> str:
     """Name what `value_of` returns, for an axis."""
     return f"distance to real images in {measure.unit}" if measure.goal == "match" else measure.unit
 
 
-def best_first(values: np.ndarray, measure: Measure, reference: float) -> np.ndarray:
+def best_first(values: np.ndarray, measure: MetricInfo, reference: float) -> np.ndarray:
     """Order values (n,) from the best to the worst: their positions; equals stay in order, runs without a value come last."""
     return np.argsort(costs(values, measure, reference), kind="stable")
 
 
-def quartiles(cost: np.ndarray, measure: Measure) -> tuple[float | None, float | None, float | None]:
+def quartiles(cost: np.ndarray, measure: MetricInfo) -> tuple[float | None, float | None, float | None]:
     """Compute the lower quartile, median and upper quartile of the runs with these costs (n,), in the metric's unit.
 
     Of a metric to match, of the distances to the reference: values on both sides of it would average to perfection. Interpolated

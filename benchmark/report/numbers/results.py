@@ -11,7 +11,7 @@ import pandas as pd
 from benchmark.report.numbers.comparison import Comparison, comparisons, main_and_further
 from benchmark.report.numbers.summary import summarize
 from benchmark.report.numbers.tables import Tables, final_values
-from metrics.catalogue import Measure
+from metrics.catalogue import MetricInfo
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Results:
         return cls(tables, comparisons(tables, final_values(tables)))
 
     @property
-    def measures(self) -> Mapping[str, Measure]:
+    def measures(self) -> Mapping[str, MetricInfo]:
         """How each metric is read: its title, goal, unit; those of a user's own too."""
         return self.tables.measures
 

@@ -15,7 +15,7 @@ from benchmark.report.numbers import ranking
 from benchmark.report.numbers.comparison import Comparison
 from benchmark.report.numbers.statistics import quartile_intervals
 from benchmark.report.numbers.tables import LOST, Tables
-from metrics.catalogue import Measure
+from metrics.catalogue import MetricInfo
 
 COLUMNS = (
     "study",
@@ -69,10 +69,10 @@ def summarize(tables: Tables, comparisons: Iterable[Comparison]) -> pd.DataFrame
 
 def _rows(comparison: Comparison, start: pd.DataFrame) -> Iterator[dict[str, Any]]:
     measure = comparison.measure
-    before_training = start[(start.metric == measure.metric) & (start.protocol_id == comparison.protocol_id)]
+    before_training = start[(start.metric == measure.name) & (start.protocol_id == comparison.protocol_id)]
     shared = {
         "setting": comparison.setting,
-        "metric": measure.metric,
+        "metric": measure.name,
         "goal": measure.goal,
         "quartiles_of": "distances to real images" if measure.goal == "match" else "values",
         "protocol": json.dumps(comparison.protocol, sort_keys=True),
@@ -150,7 +150,7 @@ def _median_interval(comparison: Comparison, model: str) -> tuple[float | None, 
     return low, high
 
 
-def by_median(rows: pd.DataFrame, measure: Measure) -> pd.DataFrame:
+def by_median(rows: pd.DataFrame, measure: MetricInfo) -> pd.DataFrame:
     """Sort the models' rows of a summary by their medians, the best first; those without a median come last."""
     models = rows[~rows.model.isin(REFERENCES)]
     cost = -models["median"] if measure.goal == "maximize" else models["median"]
@@ -162,7 +162,7 @@ def missing_as_none(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.astype(object).where(rows.notna(), None)
 
 
-def paper_table(summary: pd.DataFrame, measures: Mapping[str, Measure]) -> pd.DataFrame:
+def paper_table(summary: pd.DataFrame, measures: Mapping[str, MetricInfo]) -> pd.DataFrame:
     """Format what a paper prints: a row a metric and model with the median, its interval, quartiles, the best, the lost runs."""
     models = summary[~summary.model.isin(REFERENCES)]
     of_protocols = models.groupby(["setting", "metric"]).protocol_id.nunique()

@@ -21,7 +21,7 @@ from benchmark.report.page.content import Section
 from benchmark.report.page.figure_folder import FigureFolder
 from benchmark.report.section import ReportSection
 from benchmark.report.sections.prose import readable
-from metrics.catalogue import Measure
+from metrics.catalogue import MetricInfo
 
 FEWEST = 3
 """Runs that a rank correlation is computed of, at least."""
@@ -86,12 +86,12 @@ def _rows(first: Comparison, second: Comparison) -> Iterator[dict[str, Any]]:
         a, b = runs.a.to_numpy(), runs.b.to_numpy()
         interval, halves = Interval(np.nan, np.nan), disagreement(a, b)
         if not model:
-            draws = first.source("agreement", second.measure.metric)
+            draws = first.source("agreement", second.measure.name)
             interval = rank_correlation_interval(a, b, runs.configuration.to_numpy(), draws)
         yield {
             "setting": first.setting,
-            "metric": first.measure.metric,
-            "other": second.measure.metric,
+            "metric": first.measure.name,
+            "other": second.measure.name,
             "model": model,
             "n": len(runs),
             "spearman": rank_correlation(a, b),
@@ -143,7 +143,7 @@ def _words(metric: str) -> str:
     return metric.replace("_", " ")
 
 
-def least_and_most(table: pd.DataFrame, measures: Mapping[str, Measure]) -> str:
+def least_and_most(table: pd.DataFrame, measures: Mapping[str, MetricInfo]) -> str:
     """Say which metrics agree least and most over the runs of all models, by setting; "" where nothing is known."""
     words = []
     pooled = table[(table.model == "") & table.spearman.notna()]
@@ -160,5 +160,5 @@ def least_and_most(table: pd.DataFrame, measures: Mapping[str, Measure]) -> str:
     return " ".join(words)
 
 
-def _pair(row: pd.Series, measures: Mapping[str, Measure]) -> str:
+def _pair(row: pd.Series, measures: Mapping[str, MetricInfo]) -> str:
     return f"“{measures[row.metric].title}” and “{measures[row.other].title}”"

@@ -66,7 +66,7 @@ def _rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
         intervals = best_of_k_intervals(sweep, ks, comparison.source("best of k", model))
         for k, cost, interval in zip(ks, best_of_k(sweep.costs, ks), intervals, strict=True):
             value, low, high = in_unit(cost, interval, comparison.measure)
-            where = {"setting": comparison.setting, "metric": comparison.measure.metric, "model": model}
+            where = {"setting": comparison.setting, "metric": comparison.measure.name, "model": model}
             yield {**where, "k": k, "value": value, "low": low, "high": high}
 
 

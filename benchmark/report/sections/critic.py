@@ -16,7 +16,7 @@ from benchmark.report.numbers.tables import Tables
 from benchmark.report.page.content import Plot, Section, Table
 from benchmark.report.page.figure_folder import FigureFolder
 from benchmark.report.section import ReportSection
-from metrics.catalogue import Measure
+from metrics.catalogue import MetricInfo
 
 CRITICS = ("critic", "critic_in_training")
 OVERFITTING = 0.1
@@ -70,7 +70,7 @@ def _overfitting(results: Results, metric: str) -> Iterator[tuple[str, str, str,
                 yield (metric, comparison.setting, model, len(runs), remembers, runs.value.median(), runs.distance.median())
 
 
-def _readable(table: pd.DataFrame, measures: Mapping[str, Measure]) -> Table:
+def _readable(table: pd.DataFrame, measures: Mapping[str, MetricInfo]) -> Table:
     rows = [
         [
             measures[row.metric].title,
@@ -85,7 +85,7 @@ def _readable(table: pd.DataFrame, measures: Mapping[str, Measure]) -> Table:
     return Table(["critic", "setting", "model", "median gap", "median distance", "runs in which it overfits"], rows, NOTE)
 
 
-def _verdict(table: pd.DataFrame, measures: Mapping[str, Measure]) -> str:
+def _verdict(table: pd.DataFrame, measures: Mapping[str, MetricInfo]) -> str:
     """The answer to the heading, by critic."""
     words = []
     for metric, rows in table.groupby("metric", sort=False):

@@ -87,7 +87,7 @@ def _rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
             low = high = float("nan")
         yield {
             "setting": comparison.setting,
-            "metric": comparison.measure.metric,
+            "metric": comparison.measure.name,
             "model": model,
             "configurations": fewest,
             "seeds": each,

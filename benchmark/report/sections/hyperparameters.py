@@ -65,7 +65,7 @@ class Hyperparameters(ReportSection):
         plots: list[Plot] = []
         several = table.setting.nunique() > 1
         for comparison in {comparison.setting: comparison for comparison in reversed(results.headlines)}.values():
-            of_metric = table[(table.metric == comparison.measure.metric) & (table.setting == comparison.setting)]
+            of_metric = table[(table.metric == comparison.measure.name) & (table.setting == comparison.setting)]
             for model in comparison.models:
                 rows = of_metric[of_metric.model == model]
                 if len(rows):
@@ -86,7 +86,7 @@ def _rows(comparison: Comparison, model: str) -> Iterator[dict[str, Any]]:
     for (name, share), p_holm in zip(explained.items(), corrected, strict=True):
         yield {
             "setting": comparison.setting,
-            "metric": comparison.measure.metric,
+            "metric": comparison.measure.name,
             "model": model,
             "hyperparameter": name,
             "share": share.share,

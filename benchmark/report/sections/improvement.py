@@ -75,7 +75,7 @@ def _rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
     for (model, other), p_value, p_holm in zip(pairs, p_values, holm(p_values), strict=True):
         improvement = probability_of_improvement(sweeps[model], sweeps[other], comparison.source("improvement", model, other))
         value, low, high = improvement.probability, improvement.interval.low, improvement.interval.high
-        shared = {"setting": comparison.setting, "metric": comparison.measure.metric}
+        shared = {"setting": comparison.setting, "metric": comparison.measure.name}
         tests = {"p_value": p_value, "p_holm": p_holm}
         yield {**shared, "model": model, "than": other, "value": value, "low": low, "high": high, **tests}
         yield {**shared, "model": other, "than": model, "value": 1 - value, "low": 1 - high, "high": 1 - low, **tests}

@@ -11,7 +11,7 @@ from benchmark.model.registry import title
 from benchmark.report.numbers.results import Results
 from benchmark.report.numbers.summary import missing_as_none
 from benchmark.report.page.content import Table
-from metrics.catalogue import Measure
+from metrics.catalogue import MetricInfo
 
 SURE = 0.05
 """The p-value below which something is said to be more than chance."""
@@ -22,7 +22,7 @@ BETTER = {"maximize": "higher is better", "minimize": "lower is better", "match"
 class Group(NamedTuple):
     """The rows of a table that are about one metric in one setting."""
 
-    measure: Measure
+    measure: MetricInfo
     setting: str
     """Empty where the table has one only, which need not be named."""
     rows: pd.DataFrame
@@ -33,7 +33,7 @@ class Group(NamedTuple):
         return self.measure.title + (f" ({self.setting})" if self.setting else "")
 
 
-def by_metric(table: pd.DataFrame, measures: Mapping[str, Measure]) -> list[Group]:
+def by_metric(table: pd.DataFrame, measures: Mapping[str, MetricInfo]) -> list[Group]:
     """Part a table with the columns setting and metric, in its order."""
     several = table.setting.nunique() > 1
     return [

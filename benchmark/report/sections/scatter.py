@@ -19,7 +19,7 @@ from benchmark.report.numbers.statistics import rank_correlation
 from benchmark.report.page.content import Chart, Panel, Point, Section
 from benchmark.report.page.figure_folder import FigureFolder
 from benchmark.report.section import ReportSection
-from metrics.catalogue import Measure
+from metrics.catalogue import MetricInfo
 
 
 class Scatter(ReportSection):
@@ -93,7 +93,7 @@ def scatter(pairs: Sequence[tuple[Comparison, Comparison]], palette: Colours) ->
     return figure
 
 
-def _axis(measure: Measure) -> str:
+def _axis(measure: MetricInfo) -> str:
     return f"{measure.unit}\n({measure.direction})"
 
 

@@ -26,7 +26,7 @@ from benchmark.report.page.content import Box, Chart, Line, Panel, Plot, Point, 
 from benchmark.report.page.figure_folder import FigureFolder
 from benchmark.report.section import ReportSection
 from benchmark.report.sections.prose import titles
-from metrics.catalogue import Measure
+from metrics.catalogue import MetricInfo
 
 HOW_TO_READ = (
     "Boxes show quartiles of the runs that have a value; where some have none (“n = 3 of 4”) they rank worst in the table's "
@@ -86,13 +86,13 @@ def _plots(results: Results, comparisons: Sequence[Comparison], reading: str, fi
     measure = comparisons[0].measure
     main, further = main_and_further(comparisons)
     for number, shown in enumerate([main, *([comparison] for comparison in further)]):
-        levels = noise_levels(results.tables, shown) if measure.metric == "sample_diversity" else {}
+        levels = noise_levels(results.tables, shown) if measure.name == "sample_diversity" else {}
         shown_panels = [panel_of(comparison, levels.get(comparison.setting, {})) for comparison in shown]
         sentences = [sentence(_rows(results.summary, comparison), measure) for comparison in shown]
         if len(shown) > 1:
             sentences = [f"{comparison.setting}: {words}" for comparison, words in zip(shown, sentences, strict=True)]
         yield figures.plot(
-            measure.metric + (f"_{number + 1}" if number else ""),
+            measure.name + (f"_{number + 1}" if number else ""),
             box_plots(shown_panels, measure, colours(results.models)),
             " ".join(sentences),
             f"{reading} {measure.direction.capitalize()}. {measure.caution}".strip(),
@@ -102,7 +102,7 @@ def _plots(results: Results, comparisons: Sequence[Comparison], reading: str, fi
 
 
 def _rows(summary: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
-    of_metric = summary[(summary.metric == comparison.measure.metric) & (summary.setting == comparison.setting)]
+    of_metric = summary[(summary.metric == comparison.measure.name) & (summary.setting == comparison.setting)]
     return of_metric[of_metric.protocol_id == comparison.protocol_id]
 
 
@@ -180,7 +180,7 @@ def _box(comparison: Comparison, model: str) -> Box:
     return Box(model, label, **five_numbers(values)._asdict())
 
 
-def box_plots(settings: Sequence[Panel], measure: Measure, palette: Colours) -> Figure:
+def box_plots(settings: Sequence[Panel], measure: MetricInfo, palette: Colours) -> Figure:
     """Draw panels on paper, one pair of axes a setting."""
     places = max(2, *(len(panel.boxes) for panel in settings))
     with mpl.rc_context(STYLE):
@@ -276,7 +276,7 @@ def _apart(axes: Axes, levels: Sequence[float]) -> list[float]:
 # The words
 
 
-def sentence(rows: pd.DataFrame, measure: Measure) -> str:
+def sentence(rows: pd.DataFrame, measure: MetricInfo) -> str:
     """Say in words what a box plot shows, from its rows of the summary."""
     if measure.goal == "match" and "real" not in set(rows.model):
         return "No ranking: the nearest to real images is best here, and they have no value."
@@ -298,7 +298,7 @@ def sentence(rows: pd.DataFrame, measure: Measure) -> str:
     return f"{text}. {_what_a_box_is(ranked)}"
 
 
-def _order(ranked: pd.DataFrame, measure: Measure, complete: bool) -> str:
+def _order(ranked: pd.DataFrame, measure: MetricInfo, complete: bool) -> str:
     """Which models are best and last by their medians, and whether the intervals tell the first two apart."""
     what = "median distance to real images" if measure.goal == "match" else "median"
     first, last = ranked.iloc[0], ranked.iloc[-1]

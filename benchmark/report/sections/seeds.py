@@ -61,7 +61,7 @@ class Seeds(ReportSection):
         if table.empty:
             return
         known = set(zip(table.metric, table.setting, strict=True))
-        shown = [comparison for comparison in results.headlines if (comparison.measure.metric, comparison.setting) in known]
+        shown = [comparison for comparison in results.headlines if (comparison.measure.name, comparison.setting) in known]
         plot = figures.plot(
             "seeds",
             configurations(shown, colours(results.models)),
@@ -79,7 +79,7 @@ def _rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
         if noise is not None:
             yield {
                 "setting": comparison.setting,
-                "metric": comparison.measure.metric,
+                "metric": comparison.measure.name,
                 "model": model,
                 "seed_sd": noise.seed_sd,
                 "sweep_sd": noise.sweep_sd,

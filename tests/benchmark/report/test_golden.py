@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from metrics.catalogue import MEASURES
+from metrics.catalogue import METRICS
 from tests import golden
 
 NOBODY = 1e9
@@ -57,7 +57,7 @@ def test_every_row_of_the_summary_against_an_independent_reading(golden_report):
                     values[name, row["metric"], planned["model"]].append((row["value"], row.get("missing")))
                     known |= {(name, row["metric"])} if row["value"] is not None else set()
     summary = pd.read_csv(golden_report / "summary.csv").set_index(["study", "metric", "model"])
-    compared = {key for key in values if key[1] in MEASURES and key[:2] in known}
+    compared = {key for key in values if key[1] in METRICS and key[:2] in known}
     assert set(summary.index) == compared
     for study, metric, model in compared:
         row = summary.loc[(study, metric, model)]

@@ -21,7 +21,7 @@ from benchmark.records.run_folder import RunFolder
 from benchmark.records.study_folder import report_folder, study_folders
 from benchmark.report.numbers.summary import COLUMNS
 from benchmark.report.write import make_report
-from metrics.catalogue import MEASURES
+from metrics.catalogue import METRICS
 from tests import golden
 from tests.benchmark.report.pretended import (
     AGAIN,
@@ -211,7 +211,7 @@ def test_the_golden_page_has_every_section(golden_page):
     ]  # fmt: skip
     text = "".join(Elements(golden_page).text)
     assert "digits + pictures" in text
-    assert f"{MEASURES['fid'].title}: no weights" in text
+    assert f"{METRICS['fid'].title}: no weights" in text
     assert "warning: 3 of 8" in text
 
 

@@ -4,9 +4,9 @@ import pandas as pd
 
 from benchmark.model.registry import in_order
 from benchmark.report.drawing.style import colours
-from metrics.catalogue import Measure
+from metrics.catalogue import MetricInfo
 
-MATCH = Measure("diversity", "Diversity", "match", "")
+MATCH = MetricInfo("diversity", "Diversity", "match", "")
 OTHER = {"steps": 200}
 
 

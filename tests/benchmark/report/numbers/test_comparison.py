@@ -9,7 +9,7 @@ import pytest
 from benchmark.records.rows import RecordFile, Row
 from benchmark.report.numbers.comparison import not_measured
 from benchmark.report.sections.critic import Critic
-from metrics.catalogue import MEASURES, Measure
+from metrics.catalogue import METRICS, MetricInfo
 from tests.benchmark.report.pretended import (
     AGAIN,
     PROTOCOL,
@@ -24,7 +24,7 @@ from tests.benchmark.report.pretended import (
     write_study,
 )
 
-MATCH = Measure("diversity", "Diversity", "match", "")
+MATCH = MetricInfo("diversity", "Diversity", "match", "")
 OTHER = {"steps": 200}
 
 
@@ -205,7 +205,7 @@ def test_a_metric_without_any_finite_value_is_listed_with_its_reason(tmp_path):
     folder = write_study(tmp_path / "inf", [("dcgan", "done", -1.0)], further=lambda _: rows)
     results = results_of(folder)
     key = Row(0, "", None, protocol=PROTOCOL).protocol_id
-    assert not_measured(results.tables, results.comparisons) == {MEASURES["fid"].title: f"the value is inf (protocol {key})"}
+    assert not_measured(results.tables, results.comparisons) == {METRICS["fid"].title: f"the value is inf (protocol {key})"}
 
 
 def test_a_random_stream_is_a_function_of_what_it_is_for(tmp_path):

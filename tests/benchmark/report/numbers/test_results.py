@@ -2,7 +2,7 @@
 
 import math
 
-from metrics.catalogue import MEASURES
+from metrics.catalogue import METRICS
 from tests.benchmark.report.pretended import (
     PretendedRun,
     at_end,
@@ -19,4 +19,4 @@ def test_without_anything_to_match_a_metric_is_no_headline(tmp_path):
     assert math.isnan(results.comparisons["sample_diversity"][0].reference)
     assert results.headlines == []
     assert all(rows.empty for rows in tables_of(results).values())
-    assert MEASURES["sample_diversity"].headline
+    assert METRICS["sample_diversity"].headline

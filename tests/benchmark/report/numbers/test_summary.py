@@ -8,7 +8,7 @@ import pytest
 
 from benchmark.records.rows import Row
 from benchmark.report.numbers.summary import COLUMNS, as_latex, as_markdown, by_median, paper_table, summarize
-from metrics.catalogue import MEASURES
+from metrics.catalogue import METRICS
 from tests.benchmark.report.pretended import PROTOCOL, PretendedRun, at_end, results_of, summary_of, write_runs, write_study
 
 HOSTILE = r"a|b_c*<script>alert(1)</script>&%$#{}~^\[x](y)`z`"
@@ -62,7 +62,7 @@ def test_the_summary_of_nothing_has_every_column_too(tmp_path):
     empty = summarize(results.tables, [])
     assert tuple(empty.columns) == COLUMNS
     assert {"quartiles_of", "without_value", "not_measured", "configurations", "seeds"} <= set(COLUMNS)
-    assert len(as_markdown(paper_table(empty, MEASURES)).splitlines()) == 2
+    assert len(as_markdown(paper_table(empty, METRICS)).splitlines()) == 2
 
 
 def test_counts_are_whole_numbers_also_beside_sanity_rows_which_have_none(study):
@@ -121,7 +121,7 @@ def test_huge_and_tiny_values_are_printed_whole(tmp_path, size):
     row = summary_of(folder).loc["dcgan"]
     assert (row["median"], row.best, row.iqr) == (-2 * size, -size, pytest.approx(size))
     results = results_of(folder)
-    printed = paper_table(summarize(results.tables, results.comparisons["critic"]), MEASURES).iloc[0]
+    printed = paper_table(summarize(results.tables, results.comparisons["critic"]), METRICS).iloc[0]
     assert float(printed["median"]) == -2 * size
 
 
@@ -131,8 +131,8 @@ def test_models_are_ranked_by_their_medians(tmp_path):
     rows = summarize(
         results.tables, results.comparisons["critic"]
     )  # medians -2, -2, -3 and none, which is the last in either direction
-    assert by_median(rows, MEASURES["critic"]).model.tolist() == ["alphagan", "dcgan", "age", "wgan_gp"]
-    assert by_median(rows, MEASURES["mode_kl"]).model.tolist() == ["age", "alphagan", "dcgan", "wgan_gp"]
+    assert by_median(rows, METRICS["critic"]).model.tolist() == ["alphagan", "dcgan", "age", "wgan_gp"]
+    assert by_median(rows, METRICS["mode_kl"]).model.tolist() == ["age", "alphagan", "dcgan", "wgan_gp"]
 
 
 def test_of_a_metric_to_match_the_smallest_median_distance_is_best(tmp_path):
@@ -141,7 +141,7 @@ def test_of_a_metric_to_match_the_smallest_median_distance_is_best(tmp_path):
     folder = write_runs(tmp_path / "match", runs)
     results = results_of(folder)
     rows = summarize(results.tables, results.comparisons["sample_diversity"])
-    assert by_median(rows, MEASURES["sample_diversity"]).model.tolist() == ["age", "dcgan"]
+    assert by_median(rows, METRICS["sample_diversity"]).model.tolist() == ["age", "dcgan"]
     row = rows.set_index("model").loc["dcgan"]  # both a quarter away, though their mean is that of real images
     assert (row.quartiles_of, row.quartile_1, row["median"], row.quartile_3, row.iqr) == (
         "distances to real images", 0.25, 0.25, 0.25, 0,
@@ -149,15 +149,15 @@ def test_of_a_metric_to_match_the_smallest_median_distance_is_best(tmp_path):
     assert row.best == 0.25  # a value, and the first of two that are equally near
     row = rows.set_index("model").loc["age"]  # distances 0.125 and 0
     assert (row.quartile_1, row["median"], row.quartile_3, row.best) == (0.03125, 0.0625, 0.09375, 0.5)
-    assert paper_table(rows, MEASURES).metric.unique().tolist() == [f"{MEASURES['sample_diversity'].title}, distance"]
+    assert paper_table(rows, METRICS).metric.unique().tolist() == [f"{METRICS['sample_diversity'].title}, distance"]
 
 
 def test_the_papers_table_says_what_is_missing_and_never_0(study):
     results = results_of(study)
-    printed = paper_table(summarize(results.tables, results.comparisons["critic"]), MEASURES).set_index("model")
+    printed = paper_table(summarize(results.tables, results.comparisons["critic"]), METRICS).set_index("model")
     assert printed.index.tolist() == ["DCGAN", "AGE"]
     assert printed.loc["AGE"].to_dict() == {
-        "metric": MEASURES["critic"].title,
+        "metric": METRICS["critic"].title,
         "better": "higher",
         "runs": "2 of 5",
         "diverged": 1,
@@ -177,7 +177,7 @@ def test_the_papers_table_names_the_setting_where_there_are_several(tmp_path):
     one = write_study(tmp_path / "one", [("dcgan", "done", -1.0)])
     other = write_runs(tmp_path / "other", [PretendedRun("dcgan", rows=[at_end("critic", -2)], name="b")], dataset="cifar10")
     results = results_of(one, other)
-    assert paper_table(summarize(results.tables, results.comparisons["critic"]), MEASURES).setting.tolist() == [
+    assert paper_table(summarize(results.tables, results.comparisons["critic"]), METRICS).setting.tolist() == [
         "colormnist-mini",
         "cifar10",
     ]
@@ -189,7 +189,7 @@ def test_the_papers_table_has_intervals_and_spreads_and_names_protocols_where_th
     ]
     results = results_of(write_runs(tmp_path / "one", runs))
     rows = summarize(results.tables, results.comparisons["critic"])
-    printed = paper_table(rows, MEASURES).iloc[0]
+    printed = paper_table(rows, METRICS).iloc[0]
     # -1 -1 -1 -2 -4 -5, at the ranks 1.25, 2.5 and 3.75
     assert (printed["lower quartile"], printed["median"], printed["upper quartile"]) == ("-3.5", "-1.5", "-1")
     assert printed["IQR"] == "2.5"
@@ -199,7 +199,7 @@ def test_the_papers_table_has_intervals_and_spreads_and_names_protocols_where_th
     assert "protocol" not in printed
     runs.append(PretendedRun("dcgan", rows=[at_end("critic", -7, {"steps": 200}), at_end("fid", 3)]))
     results = results_of(write_runs(tmp_path / "two", runs))
-    table = paper_table(results.summary, MEASURES)
+    table = paper_table(results.summary, METRICS)
     assert table.protocol.tolist() == [
         *(some.protocol_id for some in results.comparisons["critic"]),
         results.comparisons["fid"][0].protocol_id,

@@ -12,7 +12,7 @@ from benchmark.records.study_folder import report_folder, study_folders
 from benchmark.report.numbers.comparison import not_measured
 from benchmark.report.numbers.tables import COLUMNS, label_settings, read_tables, unknown_metrics
 from benchmark.report.write import make_report
-from metrics.catalogue import Measure
+from metrics.catalogue import MetricInfo
 from tests.benchmark.report.pretended import (
     PROTOCOL,
     PretendedRun,
@@ -25,7 +25,7 @@ from tests.benchmark.report.pretended import (
     write_study,
 )
 
-MATCH = Measure("diversity", "Diversity", "match", "")
+MATCH = MetricInfo("diversity", "Diversity", "match", "")
 OTHER = {"steps": 200}
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from benchmark.report.sections.best_again import BestAgain
-from metrics.catalogue import MEASURES
+from metrics.catalogue import METRICS
 from tests.benchmark.report.pretended import (
     AGAIN,
     PretendedRun,
@@ -22,7 +22,7 @@ def test_the_best_are_reported_by_the_evaluation_that_did_not_choose_them(tmp_pa
     results = results_of(write_runs(tmp_path / "again", runs))
     (section,) = shown(BestAgain, results, tmp_path / "figures")
     assert section.tables[0].rows == [
-        [MEASURES["critic"].title, "colormnist-mini", "DCGAN", "run-0", -1, -5, 3, pytest.approx(-8 / 3), pytest.approx(-13 / 3)]
+        [METRICS["critic"].title, "colormnist-mini", "DCGAN", "run-0", -1, -5, 3, pytest.approx(-8 / 3), pytest.approx(-13 / 3)]
     ]
 
 

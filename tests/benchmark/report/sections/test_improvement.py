@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from benchmark.report.sections.improvement import Improvement
-from metrics.catalogue import MEASURES
+from metrics.catalogue import METRICS
 from tests import golden
 from tests.benchmark.report.pretended import (
     PretendedRun,
@@ -96,7 +96,7 @@ def test_pairs_can_be_told_apart_by_the_corrected_p_value(tmp_path, undrawn):
 
     # Four and four that do not overlap have p = 2 / 70 = 0.029, which is no longer below 0.05 times two or three.
     words = shown(Improvement, results_of(study("two", 4, "dcgan", "age")), tmp_path / "a")[0].plots[0].sentence
-    title = MEASURES["critic"].title
+    title = METRICS["critic"].title
     told = "pairs of models can be told apart (p < 0.05 after Holm's correction)"
     assert words == f"{title}: 1 of 1 {told}: DCGAN over AGE (100%)."
     words = shown(Improvement, results_of(study("three", 4, "dcgan", "age", "alphagan")), tmp_path / "b")[0].plots[0].sentence

@@ -12,7 +12,7 @@ from benchmark.report.numbers.comparison import Comparison
 from benchmark.report.numbers.ranking import BEST
 from benchmark.report.numbers.summary import summarize
 from benchmark.report.sections.scores import Scores, box_plots, noise_levels, panel_of, sentence
-from metrics.catalogue import MEASURES
+from metrics.catalogue import METRICS
 from tests.benchmark.report.pretended import (
     PROTOCOL,
     PretendedRun,
@@ -27,7 +27,7 @@ REAL, NOISE = ("real", "done", -0.1), ("noise", "done", -8.0)
 OTHER = {"steps": 200}
 
 
-def compare(values, measure=MEASURES["critic"], lost=()):
+def compare(values, measure=METRICS["critic"], lost=()):
     """A comparison of runs by model."""
     runs = [(model, value) for model, numbers in values.items() for value in numbers]
     frame = pd.DataFrame(
@@ -50,7 +50,7 @@ def drawn(comparison, levels=None):
 
 def said(folder, metric="critic"):
     results = results_of(folder)
-    return sentence(summarize(results.tables, results.comparisons[metric][:1]), MEASURES[metric])
+    return sentence(summarize(results.tables, results.comparisons[metric][:1]), METRICS[metric])
 
 
 @pytest.mark.parametrize(
@@ -174,14 +174,14 @@ def test_the_ten_best_are_black_circles():
 
 def test_of_a_metric_to_match_the_nearest_to_real_are_circled():
     values = np.arange(0, 16) / 16
-    comparison = compare({"real": [0.5], "dcgan": values}, MEASURES["sample_diversity"])
+    comparison = compare({"real": [0.5], "dcgan": values}, METRICS["sample_diversity"])
     circles = drawn(comparison).axes[0].collections[-1]
     assert sorted(circles.get_offsets()[:, 1]) == [number / 16 for number in range(3, 13)]  # 3 and 13 are equally near: the first
     assert comparison.best("dcgan", 1).value.tolist() == [0.5]
 
 
 def test_without_real_images_nothing_is_circled():
-    comparison = compare({"dcgan": [0.25, 0.5]}, MEASURES["sample_diversity"])
+    comparison = compare({"dcgan": [0.25, 0.5]}, METRICS["sample_diversity"])
     assert len(comparison.best("dcgan", BEST)) == 0
     assert not len(drawn(comparison).axes[0].collections[-1].get_offsets())
 
@@ -224,7 +224,7 @@ def test_lines_for_the_sanity_rows_and_for_noise():
     ids=str,
 )
 def test_every_comparison_can_be_drawn(values):
-    for measure in (MEASURES["critic"], MEASURES["sample_diversity"]):
+    for measure in (METRICS["critic"], METRICS["sample_diversity"]):
         comparison = compare(values, measure)
         drawn(comparison, {"+ noise": 0.5}).draw_without_rendering()
         panel = panel_of(comparison, {})
