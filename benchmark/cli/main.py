@@ -21,6 +21,7 @@ from benchmark.cli.options import (
     file_option,
     output_option,
     results_option,
+    sections_option,
     study_options,
     working_options,
 )
@@ -152,8 +153,9 @@ def evaluate(
     type=click.Path(path_type=Path, file_okay=False),
     help="The folder to write it to.  [default: RESULTS/STUDY/report, of several studies RESULTS/STUDY+STUDY/report]",
 )
+@sections_option
 @results_option
-def report(studies: tuple[str, ...], output: Path | None, results: Path) -> None:
+def report(studies: tuple[str, ...], output: Path | None, sections: Collection[str], results: Path) -> None:
     """Write the page of STUDIES, several together on one page, with figures and tables for papers, from their records.
 
     Without STUDIES every study gets its page anew. Runs are compared with each other where they share the data set, its images,
@@ -162,6 +164,7 @@ def report(studies: tuple[str, ...], output: Path | None, results: Path) -> None
     \b
     python -m benchmark report colormnist-mini-quick
     python -m benchmark report celeba-paper cifar10-paper --output figures-for-the-paper
+    python -m benchmark report colormnist-mini-quick --sections mypackage.MySection
     """  # noqa: D301 - the mark is click's, for lines that stay as they are
     from benchmark.records.study_folder import report_folder, study_folders
 
@@ -169,7 +172,7 @@ def report(studies: tuple[str, ...], output: Path | None, results: Path) -> None
     if not studies and output is not None:
         raise UserError("--output is for the page of studies that are named")
     for studies_of_page in [folders] if studies else [[folder] for folder in folders]:
-        _report(studies_of_page, output or report_folder(results, studies_of_page))
+        _report(studies_of_page, output or report_folder(results, studies_of_page), sections)
 
 
 @cli.command()
@@ -465,7 +468,7 @@ def _check_models(names: list[str], image_shape: tuple[int, int, int]) -> None:
                 raise UserError(f"model {name!r} calls sys.exit({request.code}); raise an exception instead") from None
 
 
-def _report(folders: list[Path], output: Path) -> None:
+def _report(folders: list[Path], output: Path, sections: Collection[str] = ()) -> None:
     from benchmark.report.write import make_report
 
-    click.echo(f"report: {make_report(folders, output)}")
+    click.echo(f"report: {make_report(folders, output, sections)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import filelock
@@ -22,32 +22,46 @@ from benchmark.report.page.render import render
 from benchmark.report.section import ReportSection
 
 
-def make_report(folders: Sequence[Path], output: Path, sections: Sequence[str] = ()) -> Path:
+def make_report(folders: Sequence[Path], output: Path, sections: Collection[str] = ()) -> Path:
     """Write a report from the records of studies, also such that are still running or were made elsewhere.
 
     Args:
         folders: of the studies, results/<study> each.
         output: the folder of the report.
-        sections: dotted paths of a user's own sections, which follow ours; beside those that the studies name themselves.
+        sections: dotted paths of a user's own sections, which follow ours and those that the studies name themselves.
 
     Returns:
         The page, output/index.html; beside it lie figures/*.png and *.svg, records.csv, summary.csv, summary.md, summary.tex,
         and the CSV file of each section that has one.
 
     Raises:
-        UserError: if there is no study, nothing measured in it yet, the folder holds other things, or a section of the user's own
-            cannot be found or fails.
+        UserError: if there is no study, nothing measured in it yet, the folder holds other things, one of `sections` cannot be
+            found, or a user's own section fails. One that a study names and that is not there is a sentence on the page.
     """
     tables = read_tables(folders)
-    own = find_sections([*(path for study in tables.studies for path in study.get("sections", ())), *sections])
+    of_studies, missing = _sections_of_studies(tables)
+    own = find_sections([*of_studies, *sections])
     output.parent.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(output.parent / ".report.lock")  # two commands on one study may end together
     with lock, tqdm(total=len(CONTENTS) + len(own) + 2, desc="report", disable=None, delay=2, leave=False) as bar:
         claim(output)
-        return _write(tables, [*CONTENTS, *own], output, bar)
+        return _write(tables, [*CONTENTS, *own], [*_facts(tables), *missing], output, bar)
 
 
-def _write(tables: Tables, contents: Sequence[type[ReportSection]], output: Path, bar: tqdm) -> Path:
+def _sections_of_studies(tables: Tables) -> tuple[list[str], list[str]]:
+    """The sections that studies name: those that are there, and why others are not, for a study may come from elsewhere."""
+    there, missing = [], []
+    for study in tables.studies:
+        for path in study.get("sections", ()):
+            try:
+                find_sections([path])
+                there.append(path)
+            except UserError as error:
+                missing.append(f"{study['study']} asks for a section that is not shown: {error}.")
+    return there, missing
+
+
+def _write(tables: Tables, contents: Sequence[type[ReportSection]], facts: list[str], output: Path, bar: tqdm) -> Path:
     results, figures = Results.of(tables), FigureFolder(output / "figures")
     _write_tables(results, output)
     bar.update()
@@ -57,7 +71,7 @@ def _write(tables: Tables, contents: Sequence[type[ReportSection]], output: Path
         bar.update()
     report = Report(
         title=" + ".join(study["study"] for study in tables.studies),
-        facts=list(_facts(tables)),
+        facts=facts,
         sections=sections,
         runs=entries(results),
         metrics={metric: results.measures[metric].title for metric in results.comparisons},
@@ -94,7 +108,8 @@ def _make(section: type[ReportSection], results: Results, figures: FigureFolder,
         if section in CONTENTS:
             raise
         name = f"{section.__module__}.{section.__qualname__}"
-        raise UserError(f"section {name!r} failed: {type(error).__name__}: {error}") from error
+        reason = " ".join(str(error).split())  # in one line
+        raise UserError(f"section {name!r} failed: {type(error).__name__}: {reason}") from error
 
 
 def _facts(tables: Tables) -> Iterator[str]:

@@ -1,13 +1,24 @@
 """The table of contents: all sections' numbers together, and sections of a user's own."""
 
+import re
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
+from benchmark.cli.main import cli
+from benchmark.errors import UserError
+from benchmark.report import sections
+from benchmark.report.contents import CONTENTS
+from benchmark.report.write import make_report
 from tests import golden
 from tests.benchmark.report.pretended import (
     PretendedRun,
     at_end,
+    page_data,
     results_of,
     tables_of,
     write_runs,
@@ -70,3 +81,87 @@ def test_huge_and_tiny_values_are_told_apart_like_others(tmp_path, size):
     assert computed["improvement"].value.tolist() == pytest.approx([8 / 9, 1 / 9])
     best = computed["best_of_k"].query("model == 'dcgan'").value / size
     assert best.tolist() == pytest.approx([-7 / 3, -4 / 3, -1])
+
+
+# Sections of a user's own
+
+DOCS = Path(__file__).parents[3] / "docs" / "report.md"
+# The documentation's own example is the user's section, so that it cannot rot.
+EXAMPLE = next(code for code in re.findall(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL) if "class Spread" in code)
+BASE = "from benchmark.report.section import ReportSection, Section\n"
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """Writes a user's module to a folder in which modules are found."""
+    (tmp_path / "code").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path / "code"))
+    before = set(sys.modules)
+    yield lambda code, name="mysections": (tmp_path / "code" / f"{name}.py").write_text(code)
+    for name in set(sys.modules) - before:
+        if name.startswith("mysections"):
+            del sys.modules[name]
+
+
+def report(*words):
+    return CliRunner().invoke(cli, ["report", *map(str, words)])
+
+
+def test_a_section_of_a_users_own_stands_after_ours_with_its_figure_and_its_file(own, tmp_path, undrawn):
+    own(EXAMPLE)
+    asked = report(golden.FOLDER / "digits", "--output", tmp_path / "report", "--sections", "mysections.Spread")
+    assert asked.exit_code == 0, asked.output
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert page.index('id="spread"') > page.index('id="critic-curves"')
+    assert (tmp_path / "report" / "figures" / "spread.svg").exists()
+    rows = pd.read_csv(tmp_path / "report" / "spread.csv").set_index(["metric", "model"]).range
+    assert rows["critic", "alphagan"] == -1 - -8
+    assert rows["critic", golden.OWN] == 0
+    assert page_data(page)["metrics"]  # the rest is as it was
+    again = report(golden.FOLDER / "digits", "--output", tmp_path / "report")
+    assert again.exit_code == 0
+    assert 'id="spread"' not in (tmp_path / "report" / "index.html").read_text()
+    assert not (tmp_path / "report" / "figures" / "spread.svg").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "path", "said"),
+    [
+        ("", "Spread", "a dotted path was expected"),
+        ("", "mysections_not_there.Spread", "there is no module 'mysections_not_there'"),
+        (EXAMPLE, "mysections.Sprad", "did you mean 'Spread'?"),
+        ("class Spread: ...", "mysections.Spread", "is no subclass of benchmark.report.section.ReportSection"),
+        ("1 / 0", "mysections.Spread", "importing mysections failed: ZeroDivisionError"),
+        (f"{BASE}class Own(ReportSection):\n    file = 'summary'", "mysections.Own", "its file is named 'summary'"),
+        (f"{BASE}class Own(ReportSection):\n    file = '../own'", "mysections.Own", "its file is named '../own'"),
+        (f"{BASE}class Own(ReportSection):\n    ...", "mysections.Own", "section 'mysections.Own' failed: NotImplementedError"),
+        (
+            f"{BASE}class Own(ReportSection):\n    def show(self, results, table, figures):\n        return results.nothing",
+            "mysections.Own",
+            "section 'mysections.Own' failed: AttributeError: 'Results' object has no attribute 'nothing'",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_users_section_is_said_in_a_line(own, tmp_path, undrawn, code, path, said):
+    own(code)
+    folder = write_study(tmp_path / "study", [("dcgan", "done", -1.0)])
+    with pytest.raises(UserError) as caught:
+        make_report([folder], tmp_path / "report", [path])
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_study_names_its_own_sections_and_is_read_where_they_are_not(own, tmp_path, undrawn):
+    own(f"{BASE}class Own(ReportSection):\n    def show(self, results, table, figures):\n        yield Section('own', 'Mine')")
+    named = ["mysections.Own", "mysections_elsewhere.Other"]
+    folder = write_study(tmp_path / "study", [("dcgan", "done", -1.0)], sections=named)
+    page = make_report([folder], tmp_path / "report", ["mysections.Own"]).read_text()
+    assert page.count('id="own"') == 1
+    assert "mysections_elsewhere.Other" in page  # why it is not shown
+
+
+def test_every_section_of_ours_has_a_file_of_its_name():
+    """And the other way round: a file in sections/ that nobody lists would never be shown."""
+    listed = {section.__module__.rpartition(".")[2] for section in CONTENTS}
+    files = {path.stem for path in Path(sections.__file__).parent.glob("*.py")}
+    assert files - {"__init__", "prose"} == listed
