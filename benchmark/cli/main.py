@@ -68,6 +68,7 @@ def cli() -> None:
 @click.option("--preset", default=PRESETS[0], show_default=True, help="quick: minutes on two cores. paper: the paper's study.")
 @click.option("--study", help="Name of the results folder.  [default: data set, preset and what you changed]")
 @file_option
+@sections_option
 @click.option("--dry-run", is_flag=True, help="Say what would be run, and after a short probe how long it takes; keep nothing.")
 @study_options
 @evaluation_options
@@ -79,6 +80,7 @@ def run(
     models: Collection[str],
     preset: str,
     study: str | None,
+    sections: Collection[str],
     dry_run: bool,
     working: Working,
     inception_weights: Path | None,
@@ -94,11 +96,12 @@ def run(
 
     check_study_name(study)
     images = load_dataset(dataset, data_dir)
-    resolved = resolve(images, preset, models, study, **settings)
+    resolved = replace(resolve(images, preset, models, study, **settings), sections=tuple(sections))
     folder = results / resolved.name
     evaluation = inherited_evaluation(resolved, folder, settings)
     resolved = resolved.measured_by(find_evaluators(evaluation, images, inception_weights, cifar10_weights))
     _check_models(list(resolved.models), images.image_shape)
+    _check_sections(resolved.sections)
     own_code = [*resolved.models, *resolved.settings.evaluation.metrics]
     engine, options = _engine(working, resolved.settings.threads, own_code, untrained(resolved, folder))
     click.echo("\n".join(describe_study(resolved, images)))
@@ -466,6 +469,14 @@ def _check_models(names: list[str], image_shape: tuple[int, int, int]) -> None:
                 check_gan_module(import_model(name), image_shape)
             except SystemExit as request:
                 raise UserError(f"model {name!r} calls sys.exit({request.code}); raise an exception instead") from None
+
+
+def _check_sections(paths: Collection[str]) -> None:
+    """Find the sections of the user's own before hours are spent on the runs that they show."""
+    if paths:
+        from benchmark.report.contents import find_sections
+
+        find_sections(paths)
 
 
 def _report(folders: list[Path], output: Path, sections: Collection[str] = ()) -> None:

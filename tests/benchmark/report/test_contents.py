@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from benchmark.errors import UserError
 from benchmark.report import sections
 from benchmark.report.contents import CONTENTS
 from benchmark.report.write import make_report
+from benchmark.studies.study_file import read_study_file
 from tests import golden
 from tests.benchmark.report.pretended import (
     PretendedRun,
@@ -24,6 +26,7 @@ from tests.benchmark.report.pretended import (
     write_runs,
     write_study,
 )
+from tests.studies import tiny_study
 
 
 def test_another_study_moves_no_interval_of_the_first(tmp_path):
@@ -165,3 +168,17 @@ def test_every_section_of_ours_has_a_file_of_its_name():
     listed = {section.__module__.rpartition(".")[2] for section in CONTENTS}
     files = {path.stem for path in Path(sections.__file__).parent.glob("*.py")}
     assert files - {"__init__", "prose"} == listed
+
+
+def test_a_file_of_a_study_names_sections_for_the_report_at_its_end(tmp_path):
+    (tmp_path / "mine.yaml").write_text("budget: 1\nmodels: [dcgan]\nsections: [mysections.Spread]\n")
+    asked = read_study_file(tmp_path / "mine.yaml")
+    study = replace(tiny_study(["dcgan"]), sections=tuple(asked["sections"]))
+    assert study.as_json()["sections"] == ["mysections.Spread"]
+
+
+def test_a_section_that_is_not_there_is_found_out_before_anything_is_trained(tmp_path):
+    words = ["run", "--budget", "1", "--models", "dcgan", "--results", str(tmp_path), "--sections", "mysections_not_there.Spread"]
+    with pytest.raises(UserError, match="there is no module 'mysections_not_there'"):
+        cli.main(words, standalone_mode=False)
+    assert not list(tmp_path.iterdir())
