@@ -15,7 +15,7 @@ help:  ## Show this list
 bench: $(VENV)/.installed  ## Train the sweep, measure it, write the report (DATASET MODELS PRESET STUDY BUDGET SEEDS ITERATIONS WIDTH WORKERS DEVICE ENGINE DATA_DIR RESULTS FILE DRY_RUN, and every other option of `run` in capitals)
 	@$(BIN)/python -m benchmark run $(VARIABLES)
 
-report: $(VENV)/.installed  ## Write the reports again from the records (STUDY RESULTS OUTPUT)
+report: $(VENV)/.installed  ## Write the reports again from the records (STUDY RESULTS OUTPUT SECTIONS)
 	@$(BIN)/python -m benchmark report $(VARIABLES)
 
 test: $(VENV)/.installed  ## Run the tests

@@ -1,4 +1,4 @@
-"""How good is a set of images? Pure functions on tensors with thin torchmetrics around them; imports no other package of ours."""
+"""Measure how good a set of images is: pure functions on tensors, with thin torchmetrics around them. Works alone."""
 
 from __future__ import annotations
 

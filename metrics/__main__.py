@@ -1,4 +1,4 @@
-"""`python -m metrics FOLDER --reference FOLDER`: measure images that somebody else made, by the benchmark's protocols."""
+"""Measure images that somebody else made, by the benchmark's protocols: `python -m metrics FOLDER --reference FOLDER`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from metrics.catalogue import MEASURES as CATALOGUE
+from metrics.catalogue import INCEPTION_METRICS, METRICS, MODE_METRICS
+
+if TYPE_CHECKING:
+    from metrics.values import Value  # imports torch, and --help needs none
 
 MOST_GROUPS = 64
 """Groups of images whose pairs are compared: more would make diversity surer than the other metrics are."""
@@ -69,8 +72,8 @@ def main(folder: Path, reference: Path, json_file: Path | None, **how: Any) -> N
     mode_kl, modes_covered, ...       28x28 images: stacked MNIST digits
 
     A value stands with its 95 % interval over redrawing the images (the reference held fixed; recall's: the reference redrawn),
-    and with the reference's own value where it has one. A metric that cannot be had says why. Its protocol's hash names all that
-    decides about the number, the reference included: values of other protocols do not compare with it.
+    and with the reference's own value where it has one. A metric that is not available says why. Its protocol's hash names all
+    that decides about the number, the reference included: values of other protocols do not compare with it.
     """  # noqa: D301 - the mark is click's, for lines that stay as they are
     from metrics.folders import read_folder
 
@@ -80,7 +83,7 @@ def main(folder: Path, reference: Path, json_file: Path | None, **how: Any) -> N
         for path in (folder, reference)
     )
     if samples.shape[1:] != real.shape[1:]:
-        sizes = [f"{some.shape[3]}x{some.shape[2]}" for some in (samples, real)]
+        sizes = [f"{pixels.shape[3]}x{pixels.shape[2]}" for pixels in (samples, real)]
         raise click.UsageError(
             f"{folder} has images of {sizes[0]}, {reference} of {sizes[1]}: bring both to one size with --size"
         )
@@ -94,7 +97,7 @@ def main(folder: Path, reference: Path, json_file: Path | None, **how: Any) -> N
 
 
 def _rows(samples: Any, real: Any, how: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """One dictionary a metric, with the protocol that it was measured by; a metric that cannot be had has the reason."""
+    """One dictionary a metric, with the protocol that it was measured by; a metric without a value has the reason."""
     from metrics.evaluators.weights import WeightsError
     from metrics.rounding import full_precision
 
@@ -107,36 +110,42 @@ def _rows(samples: Any, real: Any, how: dict[str, Any]) -> Iterator[dict[str, An
         **{name: how[name] for name in ("size", "seed", "device")},
         **{package: version(package) for package in ("alphagan-benchmark", "torch", "pillow")},
     }
-    for metrics, measure in MEASURES.items():
+    for names, measure in MEASUREMENTS.items():
         protocol: dict[str, Any] = {}
-        found: dict[str, dict[str, Any]] = {}
-        reason = ""
+        values: dict[str, Values] = {}
+        reason = "the weights that were given have no finite logits"
         try:
             with full_precision():
-                protocol, values = measure(samples, real, how)
-            found = {value.pop("metric"): value for value in values}
+                protocol, pairs = measure(samples, real, how)
+            values = {pair.samples.metric: pair for pair in pairs}
         except (WeightsError, click.ClickException):
             raise
-        except (NotAvailable, ValueError) as error:
+        except (Unavailable, ValueError) as error:
             reason = str(error)
         protocol = {**common, **protocol}
         identity = hashlib.sha256(json.dumps(protocol, sort_keys=True).encode()).hexdigest()[:12]
-        for name in metrics:
-            absent = {"value": None, "not_available": reason or "the weights that were given have no finite logits"}
-            yield {
-                "metric": name,
-                "goal": CATALOGUE[name].goal,
-                **found.get(name, absent),
-                "protocol_id": identity,
-                "protocol": protocol,
-            }
+        for name in names:
+            absent = {"value": None, "missing": "unavailable", "reason": reason}
+            content = values[name].as_json() if name in values else absent
+            yield {"metric": name, "goal": METRICS[name].goal, **content, "protocol_id": identity, "protocol": protocol}
 
 
-class NotAvailable(Exception):
-    """Why a metric cannot be had."""
+class Unavailable(Exception):
+    """Why a metric cannot be measured."""
 
 
-Measured = tuple[dict[str, Any], Iterable[dict[str, Any]]]
+class Values(NamedTuple):
+    """Hold a metric's value of the samples, and the reference's own where it has one."""
+
+    samples: Value
+    reference: Value | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        content = {name: field for name, field in self.samples._asdict().items() if name != "metric"}
+        return content if self.reference is None else {**content, "reference": self.reference.value}
+
+
+Measured = tuple[dict[str, Any], list[Values]]
 """What decides about the numbers beside the images, and the values."""
 
 
@@ -146,9 +155,9 @@ def _diversity(samples: Any, real: Any, _: dict[str, Any]) -> Measured:
 
     n = min(len(samples), len(real), MOST_GROUPS * GROUP)
     if n < GROUP:
-        raise NotAvailable(f"it takes {GROUP} images on either side")
-    value, own = (diversity_value(as_images(some[:n])) for some in (samples, real))
-    return {"group": GROUP, "groups": n // GROUP}, [{**value._asdict(), "reference": own.value}]
+        raise Unavailable(f"it takes {GROUP} images on either side")
+    both = Values(*(diversity_value(as_images(pixels[:n])) for pixels in (samples, real)))
+    return {"group": GROUP, "groups": n // GROUP}, [both]
 
 
 def _inception(samples: Any, real: Any, how: dict[str, Any]) -> Measured:
@@ -156,16 +165,17 @@ def _inception(samples: Any, real: Any, how: dict[str, Any]) -> Measured:
     from metrics.values import KID_SEED, KID_SUBSETS, MANIFOLD, NEIGHBOURS, inception_values, kid_subset, score_value
 
     if how["inception_weights"] is None:
-        raise NotAvailable("no --inception-weights")
+        raise Unavailable("no --inception-weights")
     least = max(NEIGHBOURS + 1, how["splits"], 2)
     if min(len(samples), len(real)) < least:
-        raise NotAvailable(f"it takes at least {least} images on either side, with --splits {how['splits']}")
+        raise Unavailable(f"it takes at least {least} images on either side, with --splits {how['splits']}")
     network = InceptionNetwork.load(how["inception_weights"], None, int(how["inception_width"]), how["device"])
     known = cached_output(_cache(), network, f"{how['content']} {tuple(real.shape)}", _batches(real, "reference"))
     fake = network.over(_batches(samples, "samples"))
-    values = [value._asdict() for value in inception_values(fake, known, how["splits"])]
+    values = [Values(value) for value in inception_values(fake, known, how["splits"])]
     if known.logits is not None:
-        values[0]["reference"] = score_value("inception_score", known.logits, how["splits"]).value
+        score = values[0].samples
+        values[0] = Values(score, score_value(score.metric, known.logits, how["splits"]))
     protocol = {
         "weights": network.sha256[:12],
         "features": network.width,
@@ -186,48 +196,53 @@ def _cifar10(samples: Any, real: Any, how: dict[str, Any]) -> Measured:
     from metrics.values import score_value
 
     if how["cifar10_weights"] is None:
-        raise NotAvailable("no --cifar10-weights")
+        raise Unavailable("no --cifar10-weights")
     if tuple(samples.shape[2:]) != (32, 32):
-        raise NotAvailable("it is of 32x32 images only")
+        raise Unavailable("it is of 32x32 images only")
     classifier, digest = load_cifar10_classifier(how["cifar10_weights"])
     classifier.to(how["device"])
     name = "cifar10_inception_score"
-    own, value = (score_value(name, classify(classifier, some), how["splits"]) for some in (real, samples))
-    return {"weights": digest[:12], "splits": how["splits"]}, [{**value._asdict(), "reference": own.value}]
+    own, value = (score_value(name, classify(classifier, pixels), how["splits"]) for pixels in (real, samples))
+    return {"weights": digest[:12], "splits": how["splits"]}, [Values(value, own)]
 
 
 def _modes(samples: Any, real: Any, how: dict[str, Any]) -> Measured:
+    from metrics.evaluators.digits import RECOGNISED_AT, SHA256, load_digit_classifier
+
+    if tuple(samples.shape[2:]) != (28, 28):
+        raise Unavailable("it is of 28x28 images only, with a digit in each channel")
+    if (real == real[:, :1]).all():
+        raise Unavailable("the reference's channels are all equal: these are no stacked digits")
+    classifier = load_digit_classifier().to(how["device"])
+    both = zip(*(_values_of_modes(classifier, pixels, how["device"]) for pixels in (samples, real)), strict=True)
+    return {"classifier": SHA256[:12], "recognised_at": RECOGNISED_AT}, [Values(value, own) for value, own in both]
+
+
+def _values_of_modes(classifier: Any, pixels: Any, device: str) -> list[Value]:
     import torch
 
-    from metrics.evaluators.digits import RECOGNISED_AT, SHA256, load_digit_classifier, read_digits
+    from metrics.evaluators.digits import read_digits
     from metrics.images import as_images
     from metrics.values import mode_values
 
-    if tuple(samples.shape[2:]) != (28, 28):
-        raise NotAvailable("it is of 28x28 images only, with a digit in each channel")
-    if (real == real[:, :1]).all():
-        raise NotAvailable("the reference's channels are all equal: these are no stacked digits")
-    classifier, found = load_digit_classifier().to(how["device"]), []
-    for pixels in (samples, real):
-        read = [read_digits(classifier, as_images(some.to(how["device"]))) for some in pixels.split(500)]
-        modes, recognised = (torch.cat([getattr(some, name) for some in read]).cpu() for name in ("modes", "recognised"))
-        found.append(list(mode_values(modes, recognised)))
-    values = [{**value._asdict(), "reference": own.value} for value, own in zip(*found, strict=True)]
-    return {"classifier": SHA256[:12], "recognised_at": RECOGNISED_AT}, values
+    digits = [read_digits(classifier, as_images(part.to(device))) for part in pixels.split(500)]
+    modes, recognised = (torch.cat([getattr(part, name) for part in digits]).cpu() for name in ("modes", "recognised"))
+    return list(mode_values(modes, recognised))
 
 
-MEASURES: dict[tuple[str, ...], Callable[[Any, Any, dict[str, Any]], Measured]] = {
+MEASUREMENTS: dict[tuple[str, ...], Callable[[Any, Any, dict[str, Any]], Measured]] = {
     ("sample_diversity",): _diversity,
-    ("inception_score", "fid", "kid", "precision", "recall"): _inception,
+    INCEPTION_METRICS: _inception,
     ("cifar10_inception_score",): _cifar10,
-    ("mode_kl", "modes_covered", "recognised_share", "recognised_modes"): _modes,
+    MODE_METRICS: _modes,
 }
+"""What measures metrics together, by their names."""
 
 
 def _batches(pixels: Any, name: str) -> Iterator[Any]:
     from metrics.images import as_images
 
-    return (as_images(some) for some in _progress(pixels.split(50), name))
+    return (as_images(part) for part in _progress(pixels.split(50), name))
 
 
 def _progress(items: Iterable[Any], name: str) -> Iterable[Any]:
@@ -243,7 +258,7 @@ def _cache() -> Path:
 
 
 def _check(json_file: Path | None, device: str) -> None:
-    """What would otherwise only be found out at the end."""
+    """Find out now what would otherwise only be found out at the end."""
     if json_file is not None and not os.access(json_file.parent, os.W_OK):
         raise click.UsageError(f"cannot write {json_file}: {json_file.parent} is no folder that can be written")
     if device not in ("cpu", "cuda"):
@@ -267,7 +282,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
     lines = [f"{'metric':<24}{'value':>12}{'95 % interval':>26}{'n':>8}{'reference':>12}  {'better':<20}protocol"]
     for row in rows:
         if row["value"] is None:
-            lines.append(f"{row['metric']:<24}{'–':>12}  not available: {row['not_available']}")
+            lines.append(f"{row['metric']:<24}{'–':>12}  not available: {row['reason']}")
             continue
         interval = "" if row["low"] is None else f"{row['low']:.5g} to {row['high']:.5g}"
         own = "" if row.get("reference") is None else f"{row['reference']:.5g}"

@@ -1,4 +1,4 @@
-"""What every metric asks of its input, said before any long computation."""
+"""Check the input of metrics before any long computation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SLACK = 1e-3
 
 
 def check_images(images: Tensor, channels: int | None = None, at_least: int = 1) -> Tensor:
-    """Hold images against what all metrics take: (n, c, h, w), floating point, finite, in [-1, 1].
+    """Check images against what all metrics take: (n, c, h, w), floating point, finite, in [-1, 1].
 
     Args:
         images: to be checked.
@@ -42,7 +42,7 @@ def check_images(images: Tensor, channels: int | None = None, at_least: int = 1)
 
 
 def check_rows(name: str, rows: Tensor, at_least: int = 1) -> Tensor:
-    """Hold logits, features or codes against what they must be: (n, d), floating point, finite, at least so many.
+    """Check logits, features or codes against what they must be: (n, d), floating point, finite, at least so many.
 
     Raises:
         ValueError: says what is wrong.
@@ -57,7 +57,7 @@ def check_rows(name: str, rows: Tensor, at_least: int = 1) -> Tensor:
 
 
 def check_dimensions(name: str, evaluated: int, reference: int) -> None:
-    """Hold rows against what they are compared with.
+    """Check that two sets have the same number of dimensions.
 
     Raises:
         ValueError: if their dimensions differ.

@@ -1,4 +1,4 @@
-"""Inception Score: does a classifier recognise each sample, and many classes among all? Of logits somebody else computed.
+"""Compute Inception Scores from logits: does a classifier recognise each sample, and many classes among all?
 
 Salimans et al. 2016 (arXiv 1606.03498), section 4.
 """
@@ -14,11 +14,12 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from metrics.catalogue import METRICS
 from metrics.checks import check_rows
 
 
 def inception_score(logits: Tensor, splits: int = 10) -> tuple[float, float]:
-    """exp(E_x[KL(p(y|x) || p(y))], with p(y) = E_x[p(y|x)], of consecutive pieces of the samples; Salimans et al. 2016.
+    """Compute exp(E_x[KL(p(y|x) || p(y))], with p(y) = E_x[p(y|x)], of consecutive pieces of the samples; Salimans et al. 2016.
 
     Piece i holds the samples [i n // splits, (i + 1) n // splits) in the order given. In float64, from logarithms: a probability
     too small for a float adds 0.
@@ -42,7 +43,7 @@ def inception_score(logits: Tensor, splits: int = 10) -> tuple[float, float]:
 
 
 def inception_score_standard_error(logits: Tensor, splits: int = 10) -> float:
-    """Standard error of `inception_score`'s mean over redrawing the samples (delta method).
+    """Estimate the standard error of `inception_score`'s mean over redrawing the samples (delta method).
 
     The influence of a sample on a piece's log score is its KL(p(y|x) || p(y)) less the mean, so a score's error is
     score * std(KL) / sqrt(n of the piece); the pieces are independent. The bias of few samples is not in it, and with a
@@ -56,7 +57,7 @@ def inception_score_standard_error(logits: Tensor, splits: int = 10) -> float:
 
 
 def _divergences(logits: Tensor, splits: int) -> list[Tensor]:
-    """KL(p(y|x) || p(y)) of every sample, in nats, one tensor a piece."""
+    """Compute KL(p(y|x) || p(y)) of every sample, in nats, one tensor a piece."""
     if splits < 1:
         raise ValueError(f"the samples are split in one piece or more, not in {splits}")
     check_rows("logits", logits, at_least=max(2, splits))
@@ -71,7 +72,7 @@ def _to_marginal(logits: Tensor) -> Tensor:
 
 
 class InceptionScore(Metric):
-    """`inception_score` of batches of logits, over all processes in the order of their ranks.
+    """Compute `inception_score` of batches of logits, over all processes in the order of their ranks.
 
     Keeps all n x classes logits, since the pieces depend on the samples' order.
 
@@ -79,7 +80,7 @@ class InceptionScore(Metric):
         splits: how many pieces.
     """
 
-    goal = "maximize"
+    goal = METRICS["inception_score"].goal
     higher_is_better = True
     is_differentiable = False
     full_state_update = False
@@ -91,7 +92,7 @@ class InceptionScore(Metric):
         self.add_state("logits", [], dist_reduce_fx="cat")
 
     def update(self, logits: Tensor) -> None:
-        """Take another batch of logits, (n, classes) for any n.
+        """Add a batch of logits, (n, classes) for any n.
 
         Raises:
             ValueError: for logits of another shape, dtype or not finite.
@@ -99,7 +100,7 @@ class InceptionScore(Metric):
         self.logits.append(check_rows("logits", logits, at_least=0).detach())
 
     def compute(self) -> tuple[Tensor, Tensor]:
-        """(mean, std) of all logits so far, two float64 scalars."""
+        """Compute (mean, std) of all logits so far, two float64 scalars."""
         logits = dim_zero_cat(self.logits)
         mean, std = logits.new_tensor(inception_score(logits, self.splits), dtype=torch.float64)
         return mean, std

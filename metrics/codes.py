@@ -1,4 +1,4 @@
-"""Do an encoder's codes fill the prior? Their mean vector and covariance (Rosca et al. 2017, appendix D, figures 11 and 12)."""
+"""Compare an encoder's codes with the prior: their mean vector and covariance (Rosca et al. 2017, appendix D, figures 11, 12)."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def code_match(codes: Moments, prior: Moments) -> CodeMatch:
 
 
 def code_match_errors(codes: Tensor, prior: Moments, seed: int = 0) -> CodeMatch:
-    """The standard error of each figure of `code_match`, over redrawing the images that were encoded: 100 bootstrap replicates.
+    """Estimate the standard error of each figure of `code_match`, over redrawing the encoded images: 100 bootstrap replicates.
 
     Args:
         codes: (n, d).
@@ -62,23 +62,23 @@ def code_match_errors(codes: Tensor, prior: Moments, seed: int = 0) -> CodeMatch
     """
     check_rows("codes", codes, at_least=2)
     source = torch.Generator().manual_seed(seed)
-    found = []
+    replicates = []
     for _ in range(REPLICATES):
         again = codes[torch.randint(len(codes), (len(codes),), generator=source)]
         match = code_match(moments(again), prior)
-        found.append([match.mean, match.correlation, match.distance])
-    return CodeMatch(*torch.tensor(found, dtype=torch.float64).std(0).tolist())
+        replicates.append([match.mean, match.correlation, match.distance])
+    return CodeMatch(*torch.tensor(replicates, dtype=torch.float64).std(0).tolist())
 
 
 class PriorMatch(FrechetDistance):
-    """`code_match` of batches of codes to the prior, as a dictionary; memory d x d for any n.
+    """Compute `code_match` of batches of codes to the prior, as a dictionary; memory d x d for any n.
 
     Args:
         reference: moments of prior draws.
     """
 
     def compute(self) -> dict[str, Tensor]:  # type: ignore[override]
-        """mean, correlation and distance of all codes so far, float64 scalars."""
+        """Compute mean, correlation and distance of all codes so far, float64 scalars."""
         return {
             name: self.centre.new_tensor(value) for name, value in asdict(code_match(self.moments(), self.reference())).items()
         }

@@ -1,4 +1,4 @@
-"""The independent critic: trained on held-out images, it tells how far samples are from others (Rosca et al. 2017, section 4).
+"""Train an independent critic on held-out images, to tell how far samples are from others (Rosca et al. 2017, section 4).
 
 Danihelka et al. 2017 (arXiv 1705.05263), Gulrajani et al. 2017 (arXiv 1704.00028).
 """
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
+from metrics.catalogue import METRICS
 from metrics.checks import check_images
 from metrics.optimizers import adam, fitted_state
 from metrics.wasserstein import critic_loss, gradient_penalty
@@ -40,7 +41,7 @@ class CriticValue:
 
 
 class WassersteinCritic:
-    """The independent critic: trained on validation images, it tells how far a generator is from the test images.
+    """Train a critic on validation images and samples; its value tells how far a generator is from the test images.
 
     Rosca et al. 2017, section 4, after Danihelka et al. 2017, with the gradient penalty of Gulrajani et al. 2017.
     Goal: maximize. Known biases: an undertrained critic says 0, which looks perfect; so a value before `budget` steps is
@@ -76,12 +77,12 @@ class WassersteinCritic:
         self.optimizer = adam(self.parameters, learning_rate)
 
     def step(self, real: Tensor, fake: Tensor) -> None:
-        """One update on validation images and samples, both (n, c, h, w) in [-1, 1]."""
+        """Take one update on validation images and samples, both (n, c, h, w) in [-1, 1]."""
         self.update(real, fake)
         self.steps += 1
 
     def update(self, real: Tensor, fake: Tensor) -> None:
-        """The same without counting: all that it does is on the device, so that it can be captured as a graph."""
+        """Take it without counting: all that it does is on the device, so that it can be captured as a graph."""
         penalty = gradient_penalty(self.network, real, fake, self.generator)
         loss = critic_loss(self.network, real, fake) + self.penalty_weight * penalty
         gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True)
@@ -96,6 +97,15 @@ class WassersteinCritic:
             self.step(*next(batches))
         return self
 
+    def check_ready(self) -> None:
+        """Refuse to be asked before the budget is spent.
+
+        Raises:
+            CriticNotReady: if so.
+        """
+        if self.steps < self.budget:
+            raise CriticNotReady(f"the critic has had {self.steps} of its {self.budget} training steps")
+
     def value(self, fake: Iterable[Tensor], real: Iterable[Tensor]) -> CriticValue:
         """Compare samples with held-out images, each an iterable of batches (n, c, h, w) in [-1, 1].
 
@@ -103,8 +113,7 @@ class WassersteinCritic:
             CriticNotReady: before `budget` steps.
             ValueError: if a side has fewer than two images.
         """
-        if self.steps < self.budget:
-            raise CriticNotReady(f"the critic has had {self.steps} of its {self.budget} training steps")
+        self.check_ready()
         on_fake, on_real = self.scores(fake), self.scores(real)
         if min(len(on_fake), len(on_real)) < 2:
             raise ValueError("a critic's value needs at least two images on each side")
@@ -113,11 +122,11 @@ class WassersteinCritic:
 
     @torch.no_grad()
     def scores(self, batches: Iterable[Tensor]) -> Tensor:
-        """The score of every image, (n,), in float64."""
+        """Score every image of batches (n, c, h, w) in [-1, 1]: (n,), in float64."""
         return torch.cat([self.network(images).double() for images in batches])
 
     def state_dict(self) -> dict[str, object]:
-        """Everything that a resumed training needs."""
+        """Collect everything that a resumed training needs."""
         return {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -132,7 +141,7 @@ class WassersteinCritic:
 
 
 class CriticScore(Metric):
-    """E_G[f] - E_real[f] of samples and held-out images (Rosca et al. 2017, section 4): minus the estimated distance.
+    """Compute E_G[f] - E_real[f] of samples and held-out images (Rosca et al. 2017, section 4): minus the estimated distance.
 
     In score units, 0 in expectation for real images. Known biases: see `WassersteinCritic`; values compare only at equal critic
     budget, network and seed.
@@ -141,7 +150,7 @@ class CriticScore(Metric):
         critic: trained for its whole budget, on other real images than those it is asked about.
     """
 
-    goal = "maximize"
+    goal = METRICS["critic"].goal
     higher_is_better = True
     is_differentiable = False
     full_state_update = False
@@ -161,14 +170,13 @@ class CriticScore(Metric):
             CriticNotReady: before the critic's budget is spent.
             ValueError: for images of another range or type.
         """
-        if self.critic.steps < self.critic.budget:
-            raise CriticNotReady(f"the critic has had {self.critic.steps} of its {self.critic.budget} training steps")
+        self.critic.check_ready()
         side = int(real)
         scores = self.critic.scores([check_images(images)])
         self.n[side] += len(scores)
         self.total[side] += scores.sum()
 
     def compute(self) -> Tensor:
-        """The difference of the means so far, a float64 scalar; NaN as long as a side has no images."""
+        """Compute the difference of the means so far, a float64 scalar; NaN as long as a side has no images."""
         on_samples, on_real = self.total / self.n
         return on_samples - on_real

@@ -1,4 +1,4 @@
-"""Folders of image files, as somebody else made them: read into one array, in an order that says nothing."""
+"""Read a folder of image files, as somebody else made them, into one array, in an order that says nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def read_folder(
     seed: int = 0,
     progress: Callable[[Iterable[Path]], Iterable[Path]] = iter,
 ) -> Tensor:
-    """All images of a folder and of those in it, shuffled: files are often sorted by class, and pieces of a score must not be.
+    """Read all images of a folder and its folders, shuffled: files are often sorted by class, and pieces of a score must not be.
 
     Args:
         folder: of PNG, JPEG, WebP, BMP or TIFF files; other files are left out.
@@ -44,8 +44,8 @@ def read_folder(
     """
     if not folder.is_dir():
         raise FolderError(f"there is no folder {folder}")
-    found = (Path(inside) / name for inside, _, names in os.walk(folder, followlinks=True) for name in names)
-    files = sorted(path for path in found if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+    paths = (Path(inside) / name for inside, _, names in os.walk(folder, followlinks=True) for name in names)
+    files = sorted(path for path in paths if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
     if not files:
         raise FolderError(f"{folder} holds no images ({', '.join(SUFFIXES)})")
     order = torch.randperm(len(files), generator=torch.Generator().manual_seed(seed))[:at_most].tolist()

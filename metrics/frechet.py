@@ -1,4 +1,4 @@
-"""Fréchet distance of the Gaussians that fit two sets of features; FID where the features are Inception's.
+"""Compute the Fréchet distance of the Gaussians that fit two sets of features; FID where the features are Inception's.
 
 Dowson and Landau 1982 (J. Multivariate Analysis 12, the closed form), Heusel et al. 2017 (arXiv 1706.08500).
 """
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from metrics.catalogue import METRICS
 from metrics.checks import check_dimensions, check_rows
 
 BLOCK = 4096
@@ -46,7 +47,7 @@ class Moments:
 
 
 def moments(features: Tensor) -> Moments:
-    """Mean and unbiased covariance of features (n, d), in float64 and in blocks.
+    """Compute the mean and the unbiased covariance of features (n, d), in float64 and in blocks.
 
     Raises:
         ValueError: for fewer than two features, features of another shape, dtype or not finite.
@@ -61,7 +62,7 @@ def moments(features: Tensor) -> Moments:
 
 
 def frechet_distance(a: Moments, b: Moments) -> float:
-    """|m_a - m_b|^2 + tr(A + B - 2 (A B)^(1/2)), the squared 2-Wasserstein distance of two Gaussians; Heusel et al. 2017.
+    """Compute |m_a - m_b|^2 + tr(A + B - 2 (A B)^(1/2)), the squared 2-Wasserstein distance of two Gaussians; Heusel et al. 2017.
 
     Exact for singular covariances (n <= d) too. Takes two symmetric eigenvalue problems and the singular values of a (d, d).
 
@@ -86,7 +87,7 @@ def frechet_distance(a: Moments, b: Moments) -> float:
 
 
 def _factor(covariance: Tensor) -> Tensor:
-    """F (d, rank) with F F' = covariance.
+    """Factorise a covariance: F (d, rank) with F F' = covariance.
 
     An eigenvalue below the rounding of the largest one is a zero that was computed. It is dropped, since its square root in F
     is 1e-8 of the largest: 2048 dimensions less 100 samples leave 1949 of them, which would add up to 1e-6 of the distance.
@@ -102,7 +103,7 @@ def _kept(eigenvalues: Tensor) -> Tensor:
 
 
 def frechet_standard_error(features: Tensor, reference: Moments) -> float:
-    """Standard error of `frechet_distance` over redrawing the evaluated features, the reference held fixed (delta method).
+    """Estimate `frechet_distance`'s standard error over redrawing the evaluated features, the reference fixed (delta method).
 
     The influence of a feature x is 2 (m - m_r)'(x - m) + (x - m)'(I - T)(x - m) less its mean, where
     T = R^(1/2) (R^(1/2) S R^(1/2))^(-1/2) R^(1/2) with S, R the covariances of features and reference.
@@ -122,23 +123,23 @@ def frechet_standard_error(features: Tensor, reference: Moments) -> float:
     Raises:
         ValueError: for fewer than two features, features of another shape or dtype, not finite, or of another dimension.
     """
-    ours = moments(features)
-    check_dimensions("features", len(ours.mean), len(reference.mean))
+    fitted = moments(features)
+    check_dimensions("features", len(fitted.mean), len(reference.mean))
     factor = _factor(reference.covariance)  # any factor of R serves in the place of R^(1/2)
-    values, vectors = torch.linalg.eigh(factor.T @ ours.covariance @ factor)
+    values, vectors = torch.linalg.eigh(factor.T @ fitted.covariance @ factor)
     kept = _kept(values)
     root = factor @ vectors[:, kept] * values[kept].pow(-0.25)  # T = root root'
-    shift = ours.mean - reference.mean
+    shift = fitted.mean - reference.mean
 
     def influence(rows: Tensor) -> Tensor:
-        centred = rows - ours.mean
+        centred = rows - fitted.mean
         return 2 * centred @ shift + centred.square().sum(1) - (centred @ root).square().sum(1)
 
     return torch.cat([influence(rows) for rows in features.split(BLOCK)]).std().item() / math.sqrt(len(features))
 
 
 class FrechetDistance(Metric):
-    """`frechet_distance` of batches of features to a reference, over all processes; memory d x d for any n.
+    """Compute `frechet_distance` of batches of features to a reference, over all processes; memory d x d for any n.
 
     Sums are taken in float64 around the reference's mean: around 0 a large common mean would swallow the covariance's digits.
 
@@ -146,7 +147,7 @@ class FrechetDistance(Metric):
         reference: of the real images' features, see `moments`.
     """
 
-    goal = "minimize"
+    goal = METRICS["fid"].goal
     higher_is_better = False
     is_differentiable = False
     full_state_update = False
@@ -166,7 +167,7 @@ class FrechetDistance(Metric):
         self.add_state("outer", torch.zeros_like(reference.covariance), dist_reduce_fx="sum")
 
     def update(self, features: Tensor) -> None:
-        """Take another batch of features, (n, d) for any n.
+        """Add a batch of features, (n, d) for any n.
 
         Raises:
             ValueError: for features of another shape or dtype, not finite, or of another dimension than the reference's.
@@ -179,7 +180,7 @@ class FrechetDistance(Metric):
         self.outer += centred.T @ centred
 
     def compute(self) -> Tensor:
-        """The distance of all features so far, a float64 scalar."""
+        """Compute the distance of all features so far, a float64 scalar."""
         return torch.tensor(frechet_distance(self.moments(), self.reference()), dtype=torch.float64, device=self.device)
 
     def moments(self) -> Moments:

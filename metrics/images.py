@@ -1,4 +1,4 @@
-"""Images on their way between disk, networks and pictures: uint8 pixels there, float32 in [-1, 1] here."""
+"""Convert images between uint8 pixels, as disk and pictures have them, and float32 in [-1, 1], as networks do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def as_images(pixels: Tensor) -> Tensor:
-    """uint8 pixels (n, c, h, w) to float32 images in [-1, 1].
+    """Convert uint8 pixels (n, c, h, w) to float32 images in [-1, 1].
 
     Raises:
         ValueError: for pixels of another type.
@@ -18,5 +18,5 @@ def as_images(pixels: Tensor) -> Tensor:
 
 
 def as_pixels(images: Tensor) -> Tensor:
-    """Images in [-1, 1] to the nearest uint8 pixels, clipped."""
+    """Convert images (n, c, h, w) in [-1, 1] to the nearest uint8 pixels, clipped."""
     return images.detach().add(1.0).mul_(127.5).round_().clamp_(0, 255).byte()

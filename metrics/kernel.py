@@ -1,4 +1,4 @@
-"""Kernel distance of two sets of features, an unbiased squared MMD; KID where the features are Inception's.
+"""Compute the kernel distance of two sets of features, an unbiased squared MMD; KID where the features are Inception's.
 
 Binkowski et al. 2018 (arXiv 1801.01401), after Gretton et al. 2012 (JMLR 13).
 """
@@ -13,6 +13,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from metrics.catalogue import METRICS
 from metrics.checks import check_dimensions, check_rows
 
 CELLS = 2**24
@@ -22,7 +23,7 @@ CELLS = 2**24
 def kernel_distance(
     features: Tensor, reference: Tensor, subsets: int = 100, subset_size: int = 1000, seed: int = 2020
 ) -> tuple[float, float]:
-    """Unbiased MMD^2 with k(x, y) = (x·y / d + 1)^3 of random subsets; Binkowski et al. 2018.
+    """Compute the unbiased MMD^2 with k(x, y) = (x·y / d + 1)^3 of random subsets; Binkowski et al. 2018.
 
     mean_(i≠j) k(x_i, x_j) + mean_(i≠j) k(y_i, y_j) - 2 mean_(i,j) k(x_i, y_j), in float64. Subsets are drawn without replacement,
     as torch-fidelity 0.4 draws them: the values are equal to rounding, where both are given float64.
@@ -59,7 +60,7 @@ def kernel_distance(
 
 
 def _squared_mmds(x: Tensor, y: Tensor, pairs: list[tuple[Tensor, Tensor]]) -> list[float]:
-    """`_squared_mmd` of all pairs of subsets, from the kernel of all features, in blocks."""
+    """Compute `_squared_mmd` of all pairs of subsets, from the kernel of all features, in blocks."""
     size = len(pairs[0][0])
 
     def members(rows: Tensor, subsets: list[Tensor]) -> Tensor:
@@ -71,7 +72,7 @@ def _squared_mmds(x: Tensor, y: Tensor, pairs: list[tuple[Tensor, Tensor]]) -> l
         """Of the kernel over each subset's rows in a and b."""
         at_once = max(1, CELLS // len(b))
         blocks = zip(a.split(at_once), in_a.split(at_once), strict=True)
-        return torch.stack([((_kernel(rows, b) @ in_b) * mine).sum(0) for rows, mine in blocks]).sum(0)
+        return torch.stack([((_kernel(rows, b) @ in_b) * members).sum(0) for rows, members in blocks]).sum(0)
 
     in_x, in_y = members(x, [subset for subset, _ in pairs]), members(y, [subset for _, subset in pairs])
     within = sum(sums(rows, rows, inside, inside) - _to_itself(rows) @ inside for rows, inside in ((x, in_x), (y, in_y)))
@@ -79,7 +80,7 @@ def _squared_mmds(x: Tensor, y: Tensor, pairs: list[tuple[Tensor, Tensor]]) -> l
 
 
 def _squared_mmd(x: Tensor, y: Tensor) -> float:
-    """The unbiased estimate of two sets of equal size, (m, d) each."""
+    """Estimate the squared MMD of two sets of equal size, (m, d) each."""
     pairs = len(x) * (len(x) - 1)
     within = [(values.sum() - values.trace()) / pairs for values in (_kernel(x, x), _kernel(y, y))]
     return (within[0] + within[1] - 2 * _kernel(x, y).mean()).item()
@@ -95,7 +96,7 @@ def _to_itself(x: Tensor) -> Tensor:
 
 
 def kernel_standard_error(features: Tensor, reference: Tensor, subsets: int = 100, subset_size: int = 1000) -> float:
-    """Standard error of `kernel_distance`'s mean over redrawing the evaluated features, the reference held fixed.
+    """Estimate the standard error of `kernel_distance`'s mean over redrawing the evaluated features, the reference held fixed.
 
     The first-order projection of the U-statistic: the influence of x_i is h_i = 2 (mean_(j≠i) k(x_i, x_j) - mean_j k(x_i, y_j)).
     The distance of all n features has the variance var(h) / n; that of subsets uses some features more often than others, which
@@ -143,7 +144,7 @@ def _check_side(name: str, rows: Tensor, subset_size: int) -> None:
 
 
 class KernelDistance(Metric):
-    """`kernel_distance` of batches of features to a reference, over all processes in the order of their ranks.
+    """Compute `kernel_distance` of batches of features to a reference, over all processes in the order of their ranks.
 
     Keeps all n x d features: which subset a feature is in depends on its place.
 
@@ -157,7 +158,7 @@ class KernelDistance(Metric):
         ValueError: for a reference that `kernel_distance` would not take.
     """
 
-    goal = "minimize"
+    goal = METRICS["kid"].goal
     higher_is_better = False
     is_differentiable = False
     full_state_update = False
@@ -172,7 +173,7 @@ class KernelDistance(Metric):
         self.add_state("features", [], dist_reduce_fx="cat")
 
     def update(self, features: Tensor) -> None:
-        """Take another batch of features, (n, d) for any n.
+        """Add a batch of features, (n, d) for any n.
 
         Raises:
             ValueError: for features of another shape or dtype, not finite, or of another dimension than the reference's.
@@ -182,7 +183,7 @@ class KernelDistance(Metric):
         self.features.append(features.detach())
 
     def compute(self) -> tuple[Tensor, Tensor]:
-        """(mean, std) of all features so far, two float64 scalars."""
+        """Compute (mean, std) of all features so far, two float64 scalars."""
         features = dim_zero_cat(self.features)
         distance = kernel_distance(features, self.reference, self.subsets, self.subset_size, self.seed)
         mean, std = features.new_tensor(distance, dtype=torch.float64)

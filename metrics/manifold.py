@@ -1,4 +1,4 @@
-"""Precision and recall of samples: the share of them among the real images, and of the real images among them.
+"""Compute precision and recall of samples: the share of them among the real images, and of the real images among them.
 
 Kynkäänniemi et al. 2019 (arXiv 1904.06991).
 """
@@ -10,6 +10,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from metrics.catalogue import METRICS
 from metrics.checks import check_dimensions, check_rows
 
 CELLS = 2**24
@@ -17,7 +18,7 @@ CELLS = 2**24
 
 
 def precision_recall(features: Tensor, reference: Tensor, neighbours: int = 3) -> tuple[float, float]:
-    """Shares inside the union of balls around the other side's points; Kynkäänniemi et al. 2019, equations 1 and 2.
+    """Compute the shares inside the union of balls around the other side's points; Kynkäänniemi et al. 2019, equations 1 and 2.
 
     The ball around a point reaches to its k-th nearest neighbour on its own side, itself not counted; its surface is inside.
     precision = share of features in a ball of the reference, recall = share of the reference in a ball of the features.
@@ -57,7 +58,7 @@ def _share_inside(points: Tensor, centres: Tensor, neighbours: int, slack: float
 
 
 def _squared(x: Tensor, y: Tensor) -> Tensor:
-    """Squared distances (len(x), len(y))."""
+    """Compute squared distances (len(x), len(y))."""
     return x.square().sum(1, keepdim=True) + y.square().sum(1) - 2 * x @ y.T
 
 
@@ -74,7 +75,7 @@ def _check_dimensions(features: Tensor, reference: Tensor) -> None:
 
 
 class PrecisionRecall(Metric):
-    """`precision_recall` of batches of features to a reference, over all processes. Keeps all n x d features.
+    """Compute `precision_recall` of batches of features to a reference, over all processes. Keeps all n x d features.
 
     Args:
         reference: (m, d), of real images.
@@ -84,7 +85,7 @@ class PrecisionRecall(Metric):
         ValueError: for a reference that `precision_recall` would not take.
     """
 
-    goal = "maximize"
+    goal = METRICS["precision"].goal
     higher_is_better = True
     is_differentiable = False
     full_state_update = False
@@ -99,7 +100,7 @@ class PrecisionRecall(Metric):
         self.add_state("features", [], dist_reduce_fx="cat")
 
     def update(self, features: Tensor) -> None:
-        """Take another batch of features, (n, d) for any n.
+        """Add a batch of features, (n, d) for any n.
 
         Raises:
             ValueError: for features of another shape or dtype, not finite, or of another dimension than the reference's.
@@ -109,7 +110,7 @@ class PrecisionRecall(Metric):
         self.features.append(features.detach())
 
     def compute(self) -> tuple[Tensor, Tensor]:
-        """(precision, recall) of all features so far, two float64 scalars."""
+        """Compute (precision, recall) of all features so far, two float64 scalars."""
         features = dim_zero_cat(self.features)
         shares = precision_recall(features, self.reference, self.neighbours)
         precision, recall = features.new_tensor(shares, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""How an optimizer computes its step: that belongs to the device it runs on, not to the state that it carries."""
+"""Make the optimizer that all models share, fitted to its device: how a step is computed belongs to that, not to the state."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ FLAGS = ("capturable", "foreach", "fused", "differentiable")
 
 
 def adam(parameters: list[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
-    """The optimizer of all four models and of the critics: Adam with betas (0.5, 0.9)."""
+    """Make the optimizer of the models and of the critics: Adam with betas (0.5, 0.9)."""
     return fit_to_device(torch.optim.Adam(parameters, lr=learning_rate, betas=(0.5, 0.9), fused=True))
 
 
 def fit_to_device(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
-    """The same optimizer, before its first step: on a GPU its step count is to be one that a CUDA graph can advance."""
+    """Fit an optimizer to its device before its first step: on a GPU its step count must be one that a CUDA graph can advance."""
     for group in optimizer.param_groups:
         if "capturable" in group:
             group["capturable"] = any(parameter.is_cuda for parameter in group["params"])
@@ -25,7 +25,7 @@ def fit_to_device(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
 
 
 def fitted_state(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> dict[str, Any]:
-    """A state dict of such an optimizer, perhaps from another device, to be computed as this one is.
+    """Fit a state dict of such an optimizer, perhaps from another device, to this one's device.
 
     Raises:
         ValueError: for a state of another number of parameter groups.

@@ -1,4 +1,4 @@
-"""How well does an autoencoding model give back what it encodes?"""
+"""Compare images with their reconstructions by an autoencoding model."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from metrics.catalogue import METRICS
 from metrics.checks import check_images
 from metrics.similarity import ms_ssim
 
 
 @dataclass(frozen=True)
 class ReconstructionErrors:
-    """Of every image and its reconstruction, each (n,), float64."""
+    """Hold the errors of every image and its reconstruction, each (n,), float64."""
 
     l1: Tensor
     """Mean absolute difference over pixels and channels, in units of the range [-1, 1], in [0, 2]. Goal: minimize."""
@@ -42,9 +43,9 @@ def reconstruction_errors(images: Tensor, reconstructions: Tensor) -> Reconstruc
 
 
 class ReconstructionError(Metric):
-    """Means of `reconstruction_errors` over all pairs, as a dictionary: l1 and mse (minimize), ms_ssim (maximize)."""
+    """Average `reconstruction_errors` over all pairs, as a dictionary: l1 and mse (minimize), ms_ssim (maximize)."""
 
-    goal: ClassVar[dict[str, str]] = {"l1": "minimize", "mse": "minimize", "ms_ssim": "maximize"}
+    goal: ClassVar[dict[str, str]] = {name: METRICS[f"reconstruction_{name}"].goal for name in ("l1", "mse", "ms_ssim")}
     is_differentiable = False
     full_state_update = False
     n: Tensor
@@ -62,5 +63,5 @@ class ReconstructionError(Metric):
         self.total += torch.stack([errors.l1.sum(), errors.mse.sum(), errors.ms_ssim.sum()])
 
     def compute(self) -> dict[str, Tensor]:
-        """The means so far."""
+        """Compute the means so far, float64 scalars."""
         return dict(zip(self.goal, self.total / self.n, strict=True))

@@ -1,4 +1,4 @@
-"""Full float32 where numbers are to be compared: a GPU's convolutions would otherwise round their inputs to ten bits (TF32)."""
+"""Keep full float32 where numbers are to be compared: a GPU's convolutions would else round their inputs to ten bits (TF32)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ import torch
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Convolutions without TF32 inside; nothing changes on a CPU. Matrix products have none by torch's default."""
+    """Compute convolutions without TF32 inside; nothing changes on a CPU. Matrix products have none by torch's default."""
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
         yield

@@ -1,4 +1,4 @@
-"""Multi-scale structural similarity: of an image and its reconstruction, and between samples as a measure of their diversity.
+"""Compute multi-scale structural similarity: of an image and its reconstruction, and of samples as their (lack of) diversity.
 
 Wang, Simoncelli and Bovik 2003; for samples Odena et al. 2017 (arXiv 1610.09585), Fedus, Rosca et al. 2018 (arXiv 1710.08446).
 """
@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import Metric
 
+from metrics.catalogue import METRICS
 from metrics.checks import check_images
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -30,7 +31,7 @@ FLOATS_AT_ONCE = 2**19
 
 
 def ms_ssim(a: Tensor, b: Tensor) -> Tensor:
-    """MS-SSIM of image i of `a` and image i of `b`, in the protocol of google/compare_gan.
+    """Compute the MS-SSIM of image i of `a` and image i of `b`, in the protocol of google/compare_gan.
 
     Per channel prod_(s=1..4) relu(mean cs_s)^w_s * relu(mean (l_5 cs_5))^w_5, then the mean over channels, where in each place
     of scale s, with local means mu, variances v and covariance v_ab over an 11x11 Gaussian window of sigma 1.5 without padding,
@@ -63,7 +64,7 @@ def ms_ssim(a: Tensor, b: Tensor) -> Tensor:
 
 
 def pairwise_ms_ssim(images: Tensor) -> Tensor:
-    """`ms_ssim` of all pairs of images, for one filtered map a pair and scale: what depends on one image is computed once.
+    """Compute `ms_ssim` of all pairs of images, one filtered map a pair and scale: what depends on one image is computed once.
 
     Args:
         images: (n, c, h, w) in [-1, 1], h and w at least 16.
@@ -102,7 +103,7 @@ class Diversity:
 
 
 def diversity(images: Tensor, group: int = 64) -> Diversity:
-    """`sample_diversity` with its standard error, which costs nothing more.
+    """Compute `sample_diversity` with its standard error, which costs nothing more.
 
     The standard error is that of the U-statistic's projection: 2 std(h) / sqrt(n), h_i the mean MS-SSIM of image i with the
     others of its group. Slightly too large, since h_i also holds the noise of a finite group.
@@ -120,7 +121,7 @@ def diversity(images: Tensor, group: int = 64) -> Diversity:
 
 
 def sample_diversity(images: Tensor, group: int = 64) -> float:
-    """1 - the mean MS-SSIM of all pairs of images in groups of consecutive images, the mean over groups.
+    """Compute 1 - the mean MS-SSIM of all pairs of images in groups of consecutive images, the mean over groups.
 
     Fedus, Rosca et al. 2018, section 5.3, after Odena et al. 2017. Pairs within groups instead of all pairs: their number grows
     with n, not with its square.
@@ -142,7 +143,7 @@ def sample_diversity(images: Tensor, group: int = 64) -> float:
 
 
 class SampleDiversity(Metric):
-    """`sample_diversity` of batches of images: the same value for any batches, if the images come in the same order.
+    """Compute `sample_diversity` of batches of images: the same value for any batches, if the images come in the same order.
 
     Keeps sums, and fewer images than a group. Each process forms groups of its own images, and leaves out its last ones. Calling
     the metric on a batch (`forward`) needs a batch that holds a group.
@@ -154,7 +155,7 @@ class SampleDiversity(Metric):
         ValueError: for a group under two.
     """
 
-    goal = "match"
+    goal = METRICS["sample_diversity"].goal
     higher_is_better = None
     is_differentiable = False
     full_state_update = True
@@ -193,7 +194,7 @@ class SampleDiversity(Metric):
         self.shape = self.shape.new_tensor(shape)
 
     def compute(self) -> Tensor:
-        """The value so far, a float64 scalar.
+        """Compute the value so far, a float64 scalar.
 
         Raises:
             ValueError: before the first whole group.
@@ -257,7 +258,7 @@ class _Scale:
 
 
 class _GaussianFilter:
-    """Means of maps under the Gaussian window, without padding: (n, c, h, w) to (n, c, h - window + 1, w - window + 1).
+    """Average maps under the Gaussian window, without padding: (n, c, h, w) to (n, c, h - window + 1, w - window + 1).
 
     A product with a band matrix along each axis, in tiles: on a CPU a fifth of the time of two convolutions.
     """

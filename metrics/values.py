@@ -1,4 +1,4 @@
-"""Metrics as they are reported: each with its name and its 95 % interval over redrawing the samples."""
+"""Turn logits, features, modes, codes and errors into values of metrics, each with its 95 % interval over redrawing samples."""
 
 from __future__ import annotations
 
@@ -29,29 +29,34 @@ MANIFOLD = 10_000
 
 
 class Value(NamedTuple):
-    """What was measured, with the 95 % interval over redrawing the samples; `n` is their number."""
+    """Hold one measured number: the metric's name, the value, its 95 % interval and the number of samples or images."""
 
     metric: str
-    value: float | None
+    value: float
     low: float | None = None
     high: float | None = None
     n: int | None = None
 
 
 def around(metric: str, value: float, standard_error: float, n: int, least: float = -math.inf, most: float = math.inf) -> Value:
-    """A value with the interval of its standard error, inside the metric's range."""
+    """Make a value with the 95 % interval of its standard error, cut to the metric's range [least, most]."""
     half = 1.96 * standard_error
     return Value(metric, value, max(least, value - half), min(most, value + half), n)
 
 
 def share(metric: str, hits: int, n: int) -> Value:
-    """A share with Wilson's interval."""
+    """Make the value of a share, hits / n, with Wilson's 95 % interval."""
     low, high = binomtest(hits, n).proportion_ci(method="wilson")
     return Value(metric, hits / n, low, high, n)
 
 
 def mode_values(modes: Tensor, recognised: Tensor) -> Iterator[Value]:
-    """What `read_digits` says of stacked digits: modes (n,) and whether their digits were recognised (n,), on the CPU."""
+    """Compute the metrics of modes from what `read_digits` says of stacked digits.
+
+    Args:
+        modes: (n,), integers in [0, 1000), on the CPU.
+        recognised: (n,) bool: whether all three digits were recognised.
+    """
     covered, kl = mode_coverage(modes)
     n, most = len(modes), min(len(modes), 1000)
     yield around("mode_kl", kl, kl_standard_error(modes), n, least=0.0)
@@ -62,23 +67,23 @@ def mode_values(modes: Tensor, recognised: Tensor) -> Iterator[Value]:
 
 
 def diversity_value(images: Tensor, metric: str = "sample_diversity") -> Value:
-    """1 - mean pairwise MS-SSIM of images (n, c, h, w) in [-1, 1], in groups of 64."""
-    found = diversity(images, GROUP)
-    return around(metric, found.value, found.standard_error, found.n)
+    """Compute 1 - mean pairwise MS-SSIM of images (n, c, h, w) in [-1, 1], in groups of 64."""
+    result = diversity(images, GROUP)
+    return around(metric, result.value, result.standard_error, result.n)
 
 
 def score_value(metric: str, logits: Tensor, splits: int) -> Value:
-    """An Inception score of logits (n, classes)."""
+    """Compute an Inception score from logits (n, classes)."""
     return around(metric, inception_score(logits, splits)[0], inception_score_standard_error(logits, splits), len(logits))
 
 
 def kid_subset(n: int, reference: int) -> int:
-    """How many features are in a subset for so many samples and reference images."""
+    """Choose how many features are in a subset of the kernel distance, for so many samples and reference images."""
     return min(KID_SUBSET, n, reference)
 
 
 def inception_values(fake: InceptionOutput, real: InceptionOutput, splits: int) -> Iterator[Value]:
-    """Inception score, FID, KID, precision and recall from one output of the network for samples, and one for real images.
+    """Compute Inception score, FID, KID, precision and recall from the network's output for samples, and for real images.
 
     There is no Inception score where the network has no logits. Recall's interval is over redrawing the real images, the
     others' over redrawing the samples.
@@ -99,7 +104,7 @@ def inception_values(fake: InceptionOutput, real: InceptionOutput, splits: int) 
 
 
 def code_values(codes: Tensor, prior: Tensor) -> Iterator[Value]:
-    """How far codes are from prior draws, both (n, d) float64."""
+    """Compute how far codes are from prior draws, both (n, d) float64; Rosca et al. 2017, appendix D."""
     reference = moments(prior)
     match, errors = code_match(moments(codes), reference), code_match_errors(codes, reference)
     for name in ("mean", "correlation", "distance"):
@@ -107,6 +112,6 @@ def code_values(codes: Tensor, prior: Tensor) -> Iterator[Value]:
 
 
 def reconstruction_values(errors: dict[str, Tensor]) -> Iterator[Value]:
-    """Means of errors of every image, (n,) each, by name."""
+    """Average the errors of every image, (n,) each, by name."""
     for name, each in errors.items():
         yield around(f"reconstruction_{name}", each.mean().item(), (each.std() / len(each) ** 0.5).item(), len(each))

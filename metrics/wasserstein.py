@@ -1,4 +1,4 @@
-"""The Wasserstein objective and its gradient penalty: the independent critic reports them, WGAN-GP trains with them.
+"""Compute the Wasserstein objective and its gradient penalty: the independent critic reports them, WGAN-GP trains with them.
 
 Arjovsky et al. 2017 (arXiv 1701.07875), Gulrajani et al. 2017 (arXiv 1704.00028).
 """
@@ -16,7 +16,7 @@ Critic = Callable[[Tensor], Tensor]
 
 
 def critic_loss(critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
-    """E[f(fake)] - E[f(real)], which a critic minimizes (Gulrajani et al. 2017, equation 3, first part).
+    """Compute E[f(fake)] - E[f(real)], which a critic minimizes (Gulrajani et al. 2017, equation 3, first part).
 
     Minus its minimum over 1-Lipschitz f is the Wasserstein-1 distance, so the loss is at most 0 for a critic that works.
 
@@ -32,7 +32,7 @@ def critic_loss(critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
 
 
 def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Mean over samples of (||grad f(x)||_2 - 1)^2 at points x between real and fake (Gulrajani et al. 2017, equation 3).
+    """Compute the mean over samples of (||grad f(x)||_2 - 1)^2 at points x between real and fake; Gulrajani et al. 2017, eq. 3.
 
     One point per pair, uniform on the segment between them. Unweighted: multiply by the penalty weight (10 in both papers).
     Where the gradient is exactly 0 the penalty is 1 and its own gradient is 0, not NaN as a plain square root would give.
@@ -62,7 +62,7 @@ def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, generator: torc
 
 
 def input_gradient(critic: Critic, inputs: Tensor) -> Tensor:
-    """The gradient of the sum of a critic's scores by its inputs, which can be differentiated by the critic's parameters.
+    """Compute the gradient of the sum of a critic's scores by its inputs, which can be differentiated by the critic's parameters.
 
     For convolutions, linear layers and leaky ReLUs in a row it is written out. It depends on the values in such a network only by
     their signs, whose derivative is 0. Autograd does not know that and sends zeros back through all layers, and differentiates

@@ -10,6 +10,7 @@ import argparse
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -120,7 +121,7 @@ def sweep(
             if again:
                 rows.append(Row(iterations, "critic", again[number], protocol=AGAIN))
             if iterations == 20:
-                rows.append(Row(iterations, "fid", None, protocol={**PROTOCOL, "not_available": "no weights"}))
+                rows.append(Row(iterations, "fid", None, protocol=PROTOCOL, missing="unavailable", reason="no weights"))
         yield PretendedRun(model, ended, rows, hyperparameters, seed, reason, name)
 
 
@@ -129,10 +130,13 @@ def ends(iteration: int, **values: float | str | None) -> list[Row]:
     rows = []
     for metric, given in values.items():
         value = None if isinstance(given, str) else given
-        reason = {} if value is not None else {"not_available": "the value is nan" if given is None else "no weights"}
         half = 0.25 if metric == "critic" else None
         low, high = (None, None) if value is None or half is None else (value - half, value + half)
-        rows.append(Row(iteration, metric, value, low, high, 5, {**PROTOCOL, **reason}))
+        row = Row(iteration, metric, value, low, high, 5, PROTOCOL)
+        if value is None:
+            missing, reason = ("not_finite", "the value is nan") if given is None else ("unavailable", "no weights")
+            row = replace(row, missing=missing, reason=reason)
+        rows.append(row)
         if metric == "critic":
             rows.append(Row(iteration, "critic_gap", 0.25, 0.125, 0.375, 5, PROTOCOL))
     return rows

@@ -21,6 +21,7 @@ from benchmark.cli.options import (
     file_option,
     output_option,
     results_option,
+    sections_option,
     study_options,
     working_options,
 )
@@ -67,6 +68,7 @@ def cli() -> None:
 @click.option("--preset", default=PRESETS[0], show_default=True, help="quick: minutes on two cores. paper: the paper's study.")
 @click.option("--study", help="Name of the results folder.  [default: data set, preset and what you changed]")
 @file_option
+@sections_option
 @click.option("--dry-run", is_flag=True, help="Say what would be run, and after a short probe how long it takes; keep nothing.")
 @study_options
 @evaluation_options
@@ -78,6 +80,7 @@ def run(
     models: Collection[str],
     preset: str,
     study: str | None,
+    sections: Collection[str],
     dry_run: bool,
     working: Working,
     inception_weights: Path | None,
@@ -93,12 +96,14 @@ def run(
 
     check_study_name(study)
     images = load_dataset(dataset, data_dir)
-    resolved = resolve(images, preset, models, study, **settings)
+    resolved = replace(resolve(images, preset, models, study, **settings), sections=tuple(sections))
     folder = results / resolved.name
     evaluation = inherited_evaluation(resolved, folder, settings)
     resolved = resolved.measured_by(find_evaluators(evaluation, images, inception_weights, cifar10_weights))
     _check_models(list(resolved.models), images.image_shape)
-    engine, options = _engine(working, resolved.settings.threads, resolved.models, untrained(resolved, folder))
+    _check_sections(resolved.sections)
+    own_code = [*resolved.models, *resolved.settings.evaluation.metrics]
+    engine, options = _engine(working, resolved.settings.threads, own_code, untrained(resolved, folder))
     click.echo("\n".join(describe_study(resolved, images)))
     _say_not_available(resolved.settings, images, options.device)
     click.echo(f"  {len(resolved.runs)} runs, {engine.summary}\n  results in {folder}")
@@ -137,8 +142,9 @@ def evaluate(
     content = read_study(folder)
     settings = Settings.from_json(content["settings"])
     images = open_dataset(content["dataset"], content["fingerprint"])
-    engine, options = _engine(working, settings.threads, set(content["code"]) - set(REFERENCES))
     evaluation = find_evaluators(settings.evaluation.changed_by(changes), images, inception_weights, cifar10_weights)
+    own_code = [*(set(content["code"]) - set(REFERENCES)), *evaluation.metrics]
+    engine, options = _engine(working, settings.threads, own_code)
     _say_not_available(replace(settings, evaluation=evaluation), images, options.device)
     _conclude(folder, measure_study(folder, evaluation, engine, options))
 
@@ -150,8 +156,9 @@ def evaluate(
     type=click.Path(path_type=Path, file_okay=False),
     help="The folder to write it to.  [default: RESULTS/STUDY/report, of several studies RESULTS/STUDY+STUDY/report]",
 )
+@sections_option
 @results_option
-def report(studies: tuple[str, ...], output: Path | None, results: Path) -> None:
+def report(studies: tuple[str, ...], output: Path | None, sections: Collection[str], results: Path) -> None:
     """Write the page of STUDIES, several together on one page, with figures and tables for papers, from their records.
 
     Without STUDIES every study gets its page anew. Runs are compared with each other where they share the data set, its images,
@@ -160,6 +167,7 @@ def report(studies: tuple[str, ...], output: Path | None, results: Path) -> None
     \b
     python -m benchmark report colormnist-mini-quick
     python -m benchmark report celeba-paper cifar10-paper --output figures-for-the-paper
+    python -m benchmark report colormnist-mini-quick --sections mypackage.MySection
     """  # noqa: D301 - the mark is click's, for lines that stay as they are
     from benchmark.records.study_folder import report_folder, study_folders
 
@@ -167,7 +175,7 @@ def report(studies: tuple[str, ...], output: Path | None, results: Path) -> None
     if not studies and output is not None:
         raise UserError("--output is for the page of studies that are named")
     for studies_of_page in [folders] if studies else [[folder] for folder in folders]:
-        _report(studies_of_page, output or report_folder(results, studies_of_page))
+        _report(studies_of_page, output or report_folder(results, studies_of_page), sections)
 
 
 @cli.command()
@@ -399,15 +407,15 @@ def _preview(study: Study, images: Any, folder: Path, engine: Engine, options: O
 
 def _say_not_available(settings: Any, images: Any, device: str) -> None:
     """Say at the start which metrics will be missing; weeks later would be late."""
-    from benchmark.evaluation.evaluate import not_available
+    from benchmark.evaluation.evaluate import unavailable
     from benchmark.evaluation.measurements import Scope
 
-    for metrics, reason in not_available(Scope(images, settings, device=device)).items():
+    for metrics, reason in unavailable(Scope(images, settings, device=device)).items():
         click.echo(f"  not available: {metrics}: {reason}")
 
 
-def _engine(working: Working, threads: int, models: Iterable[str], untrained: Iterable[Run] = ()) -> tuple[Engine, Options]:
-    """Where runs are done, and how."""
+def _engine(working: Working, threads: int, code: Iterable[str], untrained: Iterable[Run] = ()) -> tuple[Engine, Options]:
+    """Where runs are done, and how; `code` names the models and the user's metrics, whose source goes where runs go."""
     from benchmark.engines.open import open_engine
     from benchmark.model.registry import dotted_path
     from benchmark.records.tensorboard import summary_writer
@@ -416,7 +424,7 @@ def _engine(working: Working, threads: int, models: Iterable[str], untrained: It
 
     if working.tensorboard:
         summary_writer()  # find out now whether there is one
-    engine = open_engine(working, threads, [dotted_path(name) for name in models], untrained, click.echo)
+    engine = open_engine(working, threads, [dotted_path(name) for name in code], untrained, click.echo)
     return engine, Options(engine.device, Limits(working.retries, working.run_timeout), working.tensorboard)
 
 
@@ -463,7 +471,15 @@ def _check_models(names: list[str], image_shape: tuple[int, int, int]) -> None:
                 raise UserError(f"model {name!r} calls sys.exit({request.code}); raise an exception instead") from None
 
 
-def _report(folders: list[Path], output: Path) -> None:
+def _check_sections(paths: Collection[str]) -> None:
+    """Find the sections of the user's own before hours are spent on the runs that they show."""
+    if paths:
+        from benchmark.report.contents import find_sections
+
+        find_sections(paths)
+
+
+def _report(folders: list[Path], output: Path, sections: Collection[str] = ()) -> None:
     from benchmark.report.write import make_report
 
-    click.echo(f"report: {make_report(folders, output)}")
+    click.echo(f"report: {make_report(folders, output, sections)}")

@@ -123,6 +123,11 @@ def dataset_option(command: Command) -> Command:
     )(command)
 
 
+def sections_option(command: Command) -> Command:
+    """Give a command that writes reports --sections."""
+    return click.option("--sections", type=ByComma(), default="", help="Sections of your own: dotted paths, by comma.")(command)
+
+
 def output_option(name: str) -> Callable[[Command], Command]:
     """Give a command that writes one file --output."""
     return click.option(

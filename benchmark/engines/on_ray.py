@@ -96,7 +96,7 @@ class RayEngine(Engine):
 
     Args:
         threads: of each run; so many CPUs does a task ask for.
-        models: dotted paths of the models; their source travels with ours.
+        models: dotted paths of the models, and of a user's metrics; their source travels with ours.
         device: "cpu", "cuda", or "auto" for GPUs where the cluster has some.
         workers: runs at once; by default as many as the cluster has room for.
         runs_per_gpu: how many tasks share one.

@@ -28,7 +28,7 @@ def open_engine(
     Args:
         working: what they asked for.
         threads: of each run.
-        models: dotted paths of the models that will be trained.
+        models: dotted paths of the models that will be trained, and of a user's metrics.
         untrained: runs of models that are to be trained; looked at only if it is to be found out how many share a GPU.
         say: is told what was found, and later what is not as it was expected to be.
 

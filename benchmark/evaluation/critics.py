@@ -1,4 +1,4 @@
-"""The independent Wasserstein critic with its data: beside a training, or after it."""
+"""Train the independent Wasserstein critic against a generator, beside its training or after it, and ask it for its values."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from benchmark.data.datasets import Dataset
 from benchmark.evaluation.samplers import BATCH, Sampler, draw
 from benchmark.model.graph import Repeated, Work, graphs_of
 from benchmark.randomness import derive_seed, stream
-from benchmark.records.rows import Row
 from benchmark.settings import Settings
-from metrics.critic import CriticNotReady, WassersteinCritic
+from metrics.critic import WassersteinCritic
 from metrics.images import as_images
+from metrics.values import Value
 
 SEED = 0
 """Of every independent critic's initial weights and draws: the same for all generators, so that they meet the same critic."""
-
-
 LEARNING_RATE, PENALTY_WEIGHT = 1e-4, 10.0
+CURVE_IMAGES = 500
+"""Images of a point of the learning curve, on each side."""
 
 
 def protocol(settings: Settings, budget: int, schedule: str, device: str, every: int = 1, seed: int = SEED) -> dict[str, Any]:
-    """How a critic of this budget is trained and asked; values of different protocols do not compare."""
+    """Describe how a critic of this budget is trained and asked; values of different protocols do not compare."""
     return {
         "schedule": schedule,
         "steps": budget,
@@ -47,7 +47,17 @@ def protocol(settings: Settings, budget: int, schedule: str, device: str, every:
 
 
 class CompanionCritic:
-    """An independent critic with its data: takes steps against any generator it is shown, scores it on held-out images."""
+    """Train an independent critic against any generator it is shown, and let it score the generator on held-out images.
+
+    Args:
+        dataset: whose validation images it learns from, and whose test images it is asked about.
+        settings: of the run: its batch size, and the critic's width and images.
+        budget: training steps before it may be asked.
+        schedule: "in training" or "post-hoc"; part of the protocol and of its random streams.
+        device: where it is trained.
+        every: iterations of the model between two generators that it meets.
+        seed: of its weights and draws.
+    """
 
     def __init__(
         self,
@@ -71,7 +81,7 @@ class CompanionCritic:
         self.protocol = protocol(settings, budget, schedule, device.type, every, seed)
 
     def advance(self, sampler: Sampler, steps: int) -> None:
-        """Take steps on validation images; every draw is a function of the step's number.
+        """Take training steps on validation images and samples; every draw is a function of the step's number.
 
         On a GPU a step is captured as a graph, as long as the sampler is the same one.
         """
@@ -100,37 +110,43 @@ class CompanionCritic:
         self.critic.load_state_dict(state)
         self._loop = None  # the optimizer's tensors are other ones now
 
-    def score(self, sampler: Sampler, iteration: int, metric: str) -> Row:
-        """The critic's value on test images; not available before its budget."""
-        fake, real = self._both_sides(sampler, "test", self.settings.evaluation.critic_images)
-        try:
-            result = self.critic.value(fake, real)
-        except CriticNotReady as reason:
-            return Row(iteration, metric, None, protocol={**self.protocol, "not_available": str(reason)})
-        return Row(iteration, metric, result.value, *result.interval, result.n, self.protocol)
+    def values(self, sampler: Sampler, metric: str) -> list[Value]:
+        """Measure the critic's value of a generator on test images, and its gap.
 
-    def gap(self, iteration: int, metric: str) -> Row:
-        """How much higher the critic scores its training images than test images; more than 0 where it overfits."""
-        if self.critic.steps < self.critic.budget:
-            reason = "the critic has not had its budget of steps"
-            return Row(iteration, metric, None, protocol={**self.protocol, "not_available": reason})
+        The gap is how much higher the critic scores the validation images that it was trained on than test images: more than 0
+        where it overfits. Both are in score units.
+
+        Args:
+            sampler: of the generator.
+            metric: the value's name; the gap's is that and "_gap".
+
+        Raises:
+            CriticNotReady: before the critic's budget of steps: its value would be near 0, which looks perfect.
+        """
         n = self.settings.evaluation.critic_images
+        fake, real = self._both_sides(sampler, "test", n)
+        result = self.critic.value(fake, real)
+        return [Value(metric, result.value, *result.interval, result.n), self._gap(f"{metric}_gap", n)]
+
+    def _gap(self, metric: str, n: int) -> Value:
         seen, unseen = (self.critic.scores(self._images(split, n)) for split in ("validation", "test"))
         error = 1.96 * math.sqrt(seen.var().item() / len(seen) + unseen.var().item() / len(unseen))
         value = (seen.mean() - unseen.mean()).item()
-        return Row(iteration, metric, value, value - error, value + error, min(len(seen), len(unseen)), self.protocol)
+        return Value(metric, value, value - error, value + error, min(len(seen), len(unseen)))
 
-    def curve(self, sampler: Sampler, iteration: int, images: int = 500) -> list[Row]:
-        """The difference of mean scores on either held-out split: points of a learning curve, not scores (appendix E)."""
-        rows = []
+    def curve(self, sampler: Sampler, images: int = CURVE_IMAGES) -> list[Value]:
+        """Measure the difference of mean scores on either held-out split: points of a learning curve, not values (appendix E)."""
+        values = []
         for split in ("validation", "test"):
             fake, real = self._both_sides(sampler, split, images)
             value = (self.critic.scores(fake).mean() - self.critic.scores(real).mean()).item()
-            protocol = {**self.protocol, "images": images}
-            rows.append(
-                Row(iteration, f"critic_curve/{split}", value, n=min(images, len(self.dataset[split])), protocol=protocol)
-            )
-        return rows
+            values.append(Value(f"critic_curve/{split}", value, n=min(images, len(self.dataset[split]))))
+        return values
+
+    @property
+    def curve_protocol(self) -> dict[str, Any]:
+        """Describe how the points of the learning curve are measured."""
+        return {**self.protocol, "images": CURVE_IMAGES}
 
     def _both_sides(self, sampler: Sampler, split: str, n: int) -> tuple[Iterator[Tensor], Iterator[Tensor]]:
         n = min(n, len(self.dataset[split]))
@@ -138,4 +154,4 @@ class CompanionCritic:
         return draw(sampler, n, stream("critic", "score", split, *others, device=self.device)), self._images(split, n)
 
     def _images(self, split: str, n: int) -> Iterator[Tensor]:
-        return (as_images(some.to(self.device)) for some in self.dataset[split][:n].split(BATCH))
+        return (as_images(pixels.to(self.device)) for pixels in self.dataset[split][:n].split(BATCH))

@@ -1,4 +1,4 @@
-"""How good is a generator? The rows of all measurements that apply to it, and which of them a finished run lacks."""
+"""Take the measurements of a generator, and find out which of them a finished run lacks."""
 
 from __future__ import annotations
 
@@ -8,97 +8,103 @@ from collections.abc import Iterable, Iterator
 import torch
 
 from benchmark.errors import Diverged, is_disk_full
-from benchmark.evaluation.measurements import MEASUREMENTS, Measurement, Scope, Subject
+from benchmark.evaluation.measurements import Measurement, Scope, Subject
 from benchmark.evaluation.samplers import evaluation_copy, reconstruction_copy, reference_sampler, restart_draws, sampler_of
+from benchmark.evaluation.study_metrics import measurements_of
 from benchmark.files import write_atomically
 from benchmark.model.gan_module import GANModule
-from benchmark.records.rows import Row, protocol_id
+from benchmark.records.rows import Missing, Row, make_rows, protocol_id
 from metrics.rounding import full_precision
 from metrics.values import Value
 
-FAILED = "measuring it failed: "
-"""How the reason begins for a value that is missing because of an error: it is tried again."""
 
-
-def evaluate(subject: Subject, iteration: int, measurements: Iterable[Measurement] = MEASUREMENTS) -> Iterator[list[Row]]:
+def evaluate(subject: Subject, iteration: int, measurements: Iterable[Measurement] | None = None) -> Iterator[list[Row]]:
     """Take measurements of a generator, one after the other; one that raises gives rows that say so, and the others go on.
 
     Draws from streams of their own: the same for every model and run.
 
+    Args:
+        subject: the generator.
+        iteration: of its training.
+        measurements: by default all of the study.
+
+    Yields:
+        The rows of one measurement.
+
     Raises:
         Diverged: if the samples are not finite.
     """
-    for measurement in measurements:
+    for measurement in measurements_of(subject.scope.evaluation) if measurements is None else measurements:
         if measurement.taken(subject.scope):
             yield _rows(measurement, subject, iteration)
 
 
 def _rows(measurement: Measurement, subject: Subject, iteration: int) -> list[Row]:
-    protocol = measurement.protocol(subject.scope)
-    reason, found = measurement.not_available(subject.scope), list[Value]()
+    protocol, reason = measurement.protocol(subject.scope), measurement.unavailable(subject.scope)
+    missing: Missing = "unavailable"
+    values: list[Value] = []
     if not reason:
         try:
-            if subject.autoencoder is not None:
-                restart_draws(subject.autoencoder)  # or a stochastic encoder's codes would depend on what was measured before
-            with full_precision():
-                found = list(measurement.values(subject))
+            values = _values(measurement, subject)
             reason = "the network that was given lacks the layers for it"
         except Diverged:
             raise
         except Exception as error:  # a metric's failure is a result like a run's
             if is_disk_full(error):
                 raise
-            reason = f"{FAILED}{type(error).__name__}: {error}"
+            missing, reason = "failed", f"measuring it failed: {type(error).__name__}: {error}"
             if subject.folder is not None:
                 write_atomically(subject.folder / "error.txt", traceback.format_exc())
-    without = set(measurement.metrics) - {value.metric for value in found}
-    return [
-        *(Row(iteration, value.metric, *value[1:], protocol=protocol) for value in found),
-        *(
-            Row(iteration, name, None, protocol={**protocol, "not_available": reason})
-            for name in measurement.metrics
-            if name in without
-        ),
-    ]
+    return make_rows(iteration, values, protocol, measurement.metrics, missing, reason)
+
+
+def _values(measurement: Measurement, subject: Subject) -> list[Value]:
+    if subject.autoencoder is not None:
+        restart_draws(subject.autoencoder)  # or a stochastic encoder's codes would depend on what was measured before
+    with full_precision():
+        return list(measurement.values(subject))
 
 
 def lacking(rows: Iterable[Row], scope: Scope, iteration: int) -> list[Measurement]:
-    """The measurements that a finished run has no row of by today's protocol, or only that of a failure."""
-    there = {
-        (row.metric, row.protocol_id)
-        for row in rows
-        if row.iteration == iteration and not str(row.protocol.get("not_available", "")).startswith(FAILED)
-    }
+    """List the measurements that a finished run has no row of by today's protocol, or only that of a failure."""
+    there = {(row.metric, row.protocol_id) for row in rows if row.iteration == iteration and row.missing != "failed"}
 
     def is_lacking(measurement: Measurement) -> bool:
         today = protocol_id(measurement.protocol(scope))
         return any((metric, today) not in there for metric in measurement.metrics)
 
-    return [measurement for measurement in MEASUREMENTS if measurement.taken(scope) and is_lacking(measurement)]
+    return [
+        measurement for measurement in measurements_of(scope.evaluation) if measurement.taken(scope) and is_lacking(measurement)
+    ]
 
 
-def measured_by(scope: Scope) -> str:
-    """A hash of today's protocols of all measurements that apply: the rows of a run that notes it need not be read."""
-    taken = [some for some in MEASUREMENTS if some.taken(scope)]
-    return protocol_id({some.again(metric): protocol_id(some.protocol(scope)) for some in taken for metric in some.metrics})
+def protocols_id(scope: Scope) -> str:
+    """Hash today's protocols of all measurements that apply: the rows of a run that notes this hash need not be read."""
+    taken = [measurement for measurement in measurements_of(scope.evaluation) if measurement.taken(scope)]
+    hashes = {
+        measurement.again(metric): protocol_id(measurement.protocol(scope))
+        for measurement in taken
+        for metric in measurement.metrics
+    }
+    return protocol_id(hashes)
 
 
-def not_available(scope: Scope) -> dict[str, str]:
-    """Metrics that cannot be had for such a run, and why."""
-    found = {}
-    for measurement in MEASUREMENTS:
-        if measurement.taken(scope) and (reason := measurement.not_available(scope)):
-            found[", ".join(measurement.metrics)] = reason
-    return found
+def unavailable(scope: Scope) -> dict[str, str]:
+    """List the metrics that cannot be measured of such a run, those of a measurement in one text, and why."""
+    reasons = {}
+    for measurement in measurements_of(scope.evaluation):
+        if measurement.taken(scope) and (reason := measurement.unavailable(scope)):
+            reasons[", ".join(measurement.metrics)] = reason
+    return reasons
 
 
 def subject_of(module: GANModule, scope: Scope, device: torch.device) -> Subject:
-    """A model as it is measured: copies of it, calibrated for samples and for reconstructions."""
-    how = scope.how
-    twin = reconstruction_copy(module, scope.dataset["train"][: how.batch_norm_draws]) if scope.autoencoding else None
-    return Subject(scope, sampler_of(evaluation_copy(module, how.batch_norm_draws)), device, twin)
+    """Prepare a model to be measured: one copy with the batch-norm statistics of samples, one with those of reconstructions."""
+    draws = scope.evaluation.batch_norm_draws
+    autoencoder = reconstruction_copy(module, scope.dataset["train"][:draws]) if scope.autoencoding else None
+    return Subject(scope, sampler_of(evaluation_copy(module, draws)), device, autoencoder)
 
 
 def reference_subject(name: str, scope: Scope, device: torch.device) -> Subject:
-    """A sanity row as it is measured."""
+    """Prepare a sanity row to be measured: "real" draws training images, "noise" uniform noise."""
     return Subject(scope, reference_sampler(name, scope.dataset, device), device)

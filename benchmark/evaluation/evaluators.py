@@ -1,4 +1,4 @@
-"""Which pretrained networks are there to measure with? Found, hashed and tried before a study starts."""
+"""Find the pretrained networks to measure with, hash and try them, before a study starts."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from metrics.evaluators.weights import WeightsError
 def find_evaluators(
     evaluation: Evaluation, dataset: Dataset, inception_weights: Path | None = None, cifar10_weights: Path | None = None
 ) -> Evaluation:
-    """An evaluation with the networks that it takes: those that the user gives, those that it has, or the published ones.
+    """Give an evaluation the networks that it takes: those that the user gives, those that it has, or the published ones.
 
     Raises:
         UserError: if a file that was given, or that the evaluation names, cannot be used.
     """
     scope = Scope(dataset, replace(preset("quick", dataset.image_shape[1], dataset.paper_iterations), evaluation=evaluation))
-    found: dict[str, Any] = {}
+    evaluators: dict[str, Any] = {}
     if ImageNetInception().applies(scope):
         path = inception_weights or _known(evaluation.inception)
-        found["inception"] = find_inception(path, evaluation.inception_width, evaluation.inception_samples)
+        evaluators["inception"] = find_inception(path, evaluation.inception_width, evaluation.inception_samples)
     if Cifar10Score().applies(scope):
-        found["cifar10"] = find_cifar10(cifar10_weights or _known(evaluation.cifar10))
-    return replace(evaluation, **found)
+        evaluators["cifar10"] = find_cifar10(cifar10_weights or _known(evaluation.cifar10))
+    return replace(evaluation, **evaluators)
 
 
 def _known(evaluator: Evaluator) -> Path | None:
@@ -42,7 +42,7 @@ def _known(evaluator: Evaluator) -> Path | None:
 
 
 def find_inception(path: Path | None, width: int, samples: int) -> Evaluator:
-    """The ImageNet network: from the file that a user gives, from torch's cache, or downloaded there.
+    """Find the ImageNet network: the file that a user gives, that in torch's cache, or downloaded there.
 
     Raises:
         UserError: if the file that was given is not that network's, or lacks the features that are asked for.
@@ -70,7 +70,7 @@ def _tried(path: Path, width: int, sha256: str | None) -> Evaluator:
 
 
 def find_cifar10(path: Path | None) -> Evaluator:
-    """The CIFAR-10 classifier: the pinned one, or the user's own.
+    """Find the CIFAR-10 classifier: the pinned one, or the user's own.
 
     Raises:
         UserError: if the file that was given is not that network's.

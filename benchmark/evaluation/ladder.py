@@ -1,8 +1,8 @@
-"""Do the metrics order what is known to be worse? Real images under growing noise, blur and mode dropping, by all metrics."""
+"""Measure real images under growing noise, blur and dropped classes: does every metric order what is known to be worse?"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from pathlib import Path
@@ -18,9 +18,10 @@ from benchmark.data.datasets import Dataset
 from benchmark.evaluation.evaluate import evaluate
 from benchmark.evaluation.measurements import Diversity, Scope, Subject
 from benchmark.evaluation.samplers import Sampler, reference_sampler
+from benchmark.evaluation.study_metrics import catalogue_of
 from benchmark.records.rows import Row
 from benchmark.settings import Evaluation, Settings
-from metrics.catalogue import MEASURES
+from metrics.catalogue import METRICS, MetricInfo
 from metrics.classifier_score import inception_score
 from metrics.evaluators.cifar import classify, error_rate, load_cifar10_classifier
 from metrics.images import as_images
@@ -33,6 +34,9 @@ DROPPED = (2, 5, 8)
 """Of ten classes, or of the ten digits of the first channel."""
 
 
+ARROWS = {"maximize": "↑", "minimize": "↓", "match": "="}
+
+
 @dataclass(frozen=True)
 class Corruption:
     """Training images made worse."""
@@ -43,7 +47,7 @@ class Corruption:
 
 
 def corruptions(dataset: Dataset, classes: Tensor | None, device: torch.device) -> Iterator[Corruption]:
-    """Training images as they are, then made worse in several ways by growing amounts.
+    """Make training images worse in several ways by growing amounts; the first are as they are.
 
     Args:
         dataset: the images.
@@ -87,7 +91,7 @@ def _of_classes(dataset: Dataset, kept: Tensor, device: torch.device) -> Sampler
 
 
 def classes_of(dataset: Dataset, data_dir: Path) -> Tensor | None:
-    """Ten classes of the training images, where they are known."""
+    """Find ten classes of the training images, (n,) in [0, 10), where they are known."""
     if dataset.n_modes:
         return dataset.modes["train"] * 10 // dataset.n_modes
     if dataset.name == "cifar10":
@@ -96,7 +100,7 @@ def classes_of(dataset: Dataset, data_dir: Path) -> Tensor | None:
 
 
 def calibrate(dataset: Dataset, settings: Settings, classes: Tensor | None, device: torch.device) -> pd.DataFrame:
-    """Every metric of every corruption.
+    """Measure every corruption by every metric of the settings' evaluation.
 
     Returns:
         Columns family, corruption, metric, value, low, high; in the order of the corruptions.
@@ -107,30 +111,35 @@ def calibrate(dataset: Dataset, settings: Settings, classes: Tensor | None, devi
         rows += [(corruption.family, corruption.name, row) for row in chain.from_iterable(evaluate(subject, 0))]
     test = Subject(Scope(dataset, settings, "real", device=device.type), reference_sampler("real", dataset, device), device)
     rows += [("", "test images", row) for row in chain.from_iterable(evaluate(test, 0, [Diversity()]))]
-    rows = [row for row in rows if row[2].metric in MEASURES]
+    catalogue = catalogue_of(settings.evaluation)
+    rows = [row for row in rows if row[2].metric in catalogue]
     values = [(family, name, row.metric, row.value, row.low, row.high) for family, name, row in rows if row.value is not None]
     return pd.DataFrame(values, columns=["family", "corruption", "metric", "value", "low", "high"])
 
 
-def in_order(table: pd.DataFrame) -> pd.DataFrame:
-    """Does each metric get worse at every step of each family?
+def in_order(table: pd.DataFrame, catalogue: Mapping[str, MetricInfo] = METRICS) -> pd.DataFrame:
+    """Judge whether each metric gets worse at every step of each family.
+
+    Args:
+        table: as `calibrate` gives it.
+        catalogue: how its metrics are read, by name.
 
     Returns:
         Columns metric, family, verdict: "yes"; "within error" where some steps are no worse, but none is better by more than both
         values' intervals; else "no".
     """
-    found = []
-    for metric, mine in table.groupby("metric", sort=False):
-        badness = _badness(mine, MEASURES[str(metric)].goal)
-        error = ((mine.high - mine.low) / 2).fillna(0.0)
+    verdicts = []
+    for metric, values in table.groupby("metric", sort=False):
+        badness = _badness(values, catalogue[str(metric)].goal)
+        error = ((values.high - values.low) / 2).fillna(0.0)
         for family in ("noise", "blur", "classes"):
-            chosen = (mine.corruption == "training images") | (mine.family == family)
+            chosen = (values.corruption == "training images") | (values.family == family)
             if chosen.sum() > 1:
                 steps = [*pairwise(zip(badness[chosen], error[chosen], strict=True))]
                 worse = all(a < b for (a, _), (b, _) in steps)
                 better = any(a - b > e + f for (a, e), (b, f) in steps)
-                found.append((metric, family, "yes" if worse else "no" if better else "within error"))
-    return pd.DataFrame(found, columns=["metric", "family", "verdict"])
+                verdicts.append((metric, family, "yes" if worse else "no" if better else "within error"))
+    return pd.DataFrame(verdicts, columns=["metric", "family", "verdict"])
 
 
 def _badness(values: pd.DataFrame, goal: str) -> pd.Series:
@@ -141,21 +150,21 @@ def _badness(values: pd.DataFrame, goal: str) -> pd.Series:
 
 
 def as_markdown(table: pd.DataFrame, dataset: Dataset, evaluation: Evaluation) -> str:
-    """The table for people: a row a corruption, a column a metric, and below it which orders hold."""
-    metrics = list(table.metric.unique())
+    """Write the table for people: a row a corruption, a column a metric, and below it which orders hold."""
+    metrics, catalogue = list(table.metric.unique()), catalogue_of(evaluation)
     cells = {(row.corruption, row.metric): _cell(row.value, row.low, row.high) for row in table.itertuples()}
     lines = [
-        f"| {dataset.name} | " + " | ".join(f"{name} ({_arrow(name)})" for name in metrics) + " |",
+        f"| {dataset.name} | " + " | ".join(f"{name} ({ARROWS[catalogue[name].goal]})" for name in metrics) + " |",
         "|---" * (len(metrics) + 1) + "|",
     ]
     lines += [
         f"| {corruption} | " + " | ".join(cells.get((corruption, name), "") for name in metrics) + " |"
         for corruption in table.corruption.unique()
     ]
-    orders = in_order(table)
+    orders = in_order(table, catalogue)
     for family in orders.family.unique():
-        mine = orders[orders.family == family].set_index("metric").verdict
-        words = " | ".join(mine[name].replace("no", "**no**") for name in metrics)
+        verdicts = orders[orders.family == family].set_index("metric").verdict
+        words = " | ".join(verdicts[name].replace("no", "**no**") for name in metrics)
         lines.append(f"| *worse with every step of {family}?* | {words} |")
     used = (
         f"critics of {evaluation.critic_steps} steps at {evaluation.critic_width:g} of the width, asked on "
@@ -180,12 +189,8 @@ def _cell(value: float, low: float | None, high: float | None) -> str:
     return f"{value:.4g}" if pd.isna(low) else f"{value:.4g} ± {(high - low) / 2:.1g}"  # type: ignore[operator]
 
 
-def _arrow(metric: str) -> str:
-    return {"maximize": "↑", "minimize": "↓", "match": "="}[MEASURES[metric].goal]
-
-
 def describe_classifier(evaluation: Evaluation, data_dir: Path) -> str:
-    """The CIFAR-10 classifier's own figures on the 10,000 test images."""
+    """Measure the CIFAR-10 classifier itself on the 10,000 test images, and say what came out."""
     classifier, digest = load_cifar10_classifier(Path(evaluation.cifar10.path), evaluation.cifar10.sha256)
     images, labels = (torch.from_numpy(array) for array in labelled_cifar10(data_dir)["test"])
     logits = classify(classifier, images)

@@ -1,4 +1,4 @@
-"""The metrics of a data set, one measurement each: what it applies to, by which protocol, and how it is taken."""
+"""Measure a generator: what a measurement is, and the built-in ones with what they apply to and by which protocol."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from benchmark.evaluation.samplers import BATCH, Sampler, draw, reference_sample
 from benchmark.files import write_atomically
 from benchmark.randomness import stream
 from benchmark.settings import Evaluation, Settings
-from metrics.catalogue import SECOND
+from metrics.catalogue import INCEPTION_METRICS, MODE_METRICS, SECOND, MetricInfo
 from metrics.evaluators.cifar import load_cifar10_classifier
 from metrics.evaluators.digits import RECOGNISED_AT, SHA256, load_digit_classifier, read_digits
 from metrics.evaluators.inception import InceptionNetwork, InceptionOutput, cached_output
@@ -51,7 +51,7 @@ NOISE_LEVELS = (0.05, 0.1, 0.2)
 
 @dataclass(frozen=True)
 class Scope:
-    """What is known of a run before anything of it is computed; decides which measurements apply, by which protocol."""
+    """Hold what is known of a run before anything of it is computed: it decides which measurements apply, by which protocol."""
 
     dataset: Dataset
     settings: Settings
@@ -62,13 +62,14 @@ class Scope:
     """The type of device that measures: random streams and rounding are its own."""
 
     @property
-    def how(self) -> Evaluation:
+    def evaluation(self) -> Evaluation:
+        """How it is measured."""
         return self.settings.evaluation
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A generator that is to be measured."""
+    """Hold a generator that is to be measured, and draw from it."""
 
     scope: Scope
     sampler: Sampler
@@ -79,16 +80,16 @@ class Subject:
     """Where arrays go that are no rows."""
 
     def draw(self, n: int, purpose: str) -> Iterator[Tensor]:
-        """N samples in batches, from a stream that is the same for every subject."""
+        """Draw n samples in batches, from a random stream that is the same for every subject."""
         return draw(self.sampler, n, stream("evaluation", purpose, device=self.device))
 
     def pixels(self, split: str, n: int) -> Iterator[Tensor]:
-        """The first n images of a split in batches, on the device."""
-        return (as_images(some.to(self.device)) for some in self.scope.dataset[split][:n].split(BATCH))
+        """Give the first n images of a split, (n, c, h, w) in [-1, 1], in batches on the device."""
+        return (as_images(pixels.to(self.device)) for pixels in self.scope.dataset[split][:n].split(BATCH))
 
 
 class Measurement(ABC):
-    """Metrics that are taken together.
+    """Measure metrics that are taken together. A user's own is a subclass with `catalogue`, `details` and `values`.
 
     Args:
         second: whether this is the second evaluation of a finished run, on other samples and by another critic: the best runs are
@@ -96,6 +97,9 @@ class Measurement(ABC):
     """
 
     metrics: ClassVar[tuple[str, ...]]
+    """Names of the metrics. Further values, such as lines beside a metric, may have names of their own."""
+    catalogue: ClassVar[tuple[MetricInfo, ...]] = ()
+    """How a user's own metrics are read, whose names are then `metrics`; the built-in ones stand in `metrics.catalogue`."""
     version = 1
     """Raised whenever the same samples give other numbers."""
     before_training = True
@@ -104,44 +108,59 @@ class Measurement(ABC):
     def __init__(self, second: bool = False) -> None:
         self.second = second
 
+    def __init_subclass__(cls) -> None:
+        if "catalogue" in vars(cls):
+            cls.metrics = tuple(metric.name for metric in cls.catalogue)
+
     @property
     def at_start(self) -> bool:
         return self.before_training and not self.second
 
     def taken(self, scope: Scope) -> bool:
-        """Whether it is asked for and means something for such a run."""
-        return (scope.how.second_evaluation or not self.second) and self.applies(scope)
+        """Tell whether it is asked for and means something for such a run."""
+        return (scope.evaluation.second_evaluation or not self.second) and self.applies(scope)
 
     def again(self, purpose: str) -> str:
-        """The name of a random stream, another one in the second evaluation."""
+        """Name a random stream: another one in the second evaluation."""
         return f"{purpose}, {SECOND}" if self.second else purpose
 
     def applies(self, scope: Scope) -> bool:
-        """Whether the metrics mean something for such a run."""
+        """Tell whether the metrics mean something for such a run."""
         return True
 
-    def not_available(self, scope: Scope) -> str:
-        """Why the metrics cannot be had here; empty if they can."""
+    def unavailable(self, scope: Scope) -> str:
+        """Say why the metrics cannot be measured here; empty if they can."""
         return ""
 
     def protocol(self, scope: Scope) -> dict[str, Any]:
-        """Everything that decides about the number, beside the model."""
+        """Describe everything that decides about the number, beside the model; values of other protocols do not compare."""
         which = {"evaluation": SECOND} if self.second else {}
-        return {**self.details(scope), **which, "device": scope.device, "torch": torch.__version__, "version": self.version}
+        common = {"device": scope.device, "torch": torch.__version__, "version": self.version}
+        return {**self._own(scope), **self.details(scope), **which, **common}
+
+    def _own(self, scope: Scope) -> dict[str, Any]:
+        """What decides about a user's metrics, whose details need not say it: which class, and its generator's batch norm."""
+        if not self.catalogue:
+            return {}
+        path = f"{type(self).__module__}.{type(self).__qualname__}"
+        return {"measurement": path, "batch_norm_draws": scope.evaluation.batch_norm_draws}
 
     @abstractmethod
     def details(self, scope: Scope) -> dict[str, Any]:
-        """What this measurement adds to the protocol."""
+        """Say what this measurement adds to the protocol, as JSON holds it: numbers of samples, parameters, hashes of weights."""
 
     @abstractmethod
     def values(self, subject: Subject) -> Iterator[Value]:
-        """Measure."""
+        """Measure a generator: yields a value for each of `metrics`; a metric that gets none is unavailable.
+
+        Samples are `subject.draw(n, self.again("a name"))`, images (n, c, h, w) in [-1, 1] batch by batch.
+        """
 
 
 class Modes(Measurement):
-    """ColorMNIST's modes, and the share of samples in which three digits are recognised at all."""
+    """Count ColorMNIST's modes, and the share of samples in which three digits are recognised at all."""
 
-    metrics = ("mode_kl", "modes_covered", "recognised_share", "recognised_modes")
+    metrics = MODE_METRICS
 
     def applies(self, scope: Scope) -> bool:
         return bool(scope.dataset.n_modes)
@@ -149,56 +168,57 @@ class Modes(Measurement):
     def details(self, scope: Scope) -> dict[str, Any]:
         return {
             "classifier": SHA256[:12],
-            "samples": scope.how.mode_samples,
+            "samples": scope.evaluation.mode_samples,
             "recognised_at": RECOGNISED_AT,
-            "batch_norm_draws": scope.how.batch_norm_draws,
+            "batch_norm_draws": scope.evaluation.batch_norm_draws,
         }
 
     def values(self, subject: Subject) -> Iterator[Value]:
         classifier = _digit_classifier(str(subject.device))
-        read = [read_digits(classifier, images) for images in subject.draw(subject.scope.how.mode_samples, self.again("modes"))]
+        read = [
+            read_digits(classifier, images) for images in subject.draw(subject.scope.evaluation.mode_samples, self.again("modes"))
+        ]
         modes = torch.cat([digits.modes for digits in read]).cpu()
         recognised = torch.cat([digits.recognised for digits in read]).cpu()
         yield from mode_values(modes, recognised)
 
 
 class PostHocCritic(Measurement):
-    """A fresh critic, trained on validation images against this generator alone, judged on test images."""
+    """Ask a fresh critic, trained on validation images against this generator alone, about test images."""
 
     metrics = ("critic", "critic_gap")
 
     def details(self, scope: Scope) -> dict[str, Any]:
-        return critics.protocol(scope.settings, scope.how.critic_steps, "post-hoc", scope.device, seed=int(self.second))
+        return critics.protocol(scope.settings, scope.evaluation.critic_steps, "post-hoc", scope.device, seed=int(self.second))
 
     def values(self, subject: Subject) -> Iterator[Value]:
         scope = subject.scope
         companion = critics.CompanionCritic(
-            scope.dataset, scope.settings, scope.how.critic_steps, "post-hoc", subject.device, seed=int(self.second)
+            scope.dataset, scope.settings, scope.evaluation.critic_steps, "post-hoc", subject.device, seed=int(self.second)
         )
-        companion.advance(subject.sampler, scope.how.critic_steps)
-        for row in (companion.score(subject.sampler, 0, "critic"), companion.gap(0, "critic_gap")):
-            yield Value(row.metric, row.value, row.low, row.high, row.n)
+        companion.advance(subject.sampler, scope.evaluation.critic_steps)
+        yield from companion.values(subject.sampler, "critic")
 
 
 class Diversity(Measurement):
-    """1 - MS-SSIM of pairs. The real row is that of test images, with the paper's noise baseline beside it."""
+    """Measure diversity, 1 - MS-SSIM of pairs. The real row is that of test images, with the paper's noise baseline beside it."""
 
     metrics = ("sample_diversity",)
 
     def details(self, scope: Scope) -> dict[str, Any]:
         return {
-            "groups": scope.how.diversity_groups,
+            "groups": scope.evaluation.diversity_groups,
             "group": GROUP,
             "window": 11,
             "sigma": 1.5,
             "scales": 5,
             "reference_split": "test",
             "noise_levels": NOISE_LEVELS,
-            "batch_norm_draws": scope.how.batch_norm_draws,
+            "batch_norm_draws": scope.evaluation.batch_norm_draws,
         }
 
     def values(self, subject: Subject) -> Iterator[Value]:
-        n = subject.scope.how.diversity_groups * GROUP
+        n = subject.scope.evaluation.diversity_groups * GROUP
         if subject.scope.reference != "real":
             yield diversity_value(torch.cat(list(subject.draw(n, self.again("diversity")))))
             return
@@ -212,47 +232,49 @@ class Diversity(Measurement):
 
 
 class ImageNetInception(Measurement):
-    """Inception score, FID, KID, precision and recall, from one pass of the network over the samples."""
+    """Measure Inception score, FID, KID, precision and recall by one pass of the network over the samples."""
 
-    metrics = ("inception_score", "fid", "kid", "precision", "recall")
+    metrics = INCEPTION_METRICS
     before_training = False
 
     def applies(self, scope: Scope) -> bool:
         return not scope.dataset.n_modes  # stacked digits are nothing that the network has learned of
 
-    def not_available(self, scope: Scope) -> str:
-        if not scope.how.inception_samples:
+    def unavailable(self, scope: Scope) -> str:
+        if not scope.evaluation.inception_samples:
             return "it takes a second of a core for twelve images; ask for it with --inception-samples N"
-        return scope.how.inception.missing
+        return scope.evaluation.inception.missing
 
     def details(self, scope: Scope) -> dict[str, Any]:
-        how = scope.how
+        evaluation = scope.evaluation
         return {
             "network": "inception-2015-12-05",
-            "weights": how.inception.sha256[:12],
-            "features": how.inception_width,
-            "samples": how.inception_samples,
-            "splits": how.score_splits,
+            "weights": evaluation.inception.sha256[:12],
+            "features": evaluation.inception_width,
+            "samples": evaluation.inception_samples,
+            "splits": evaluation.score_splits,
             "reference": f"{_reference_size(scope)} test images",
             "resize": "bilinear to 299, as TensorFlow 1",
             "kid_subsets": KID_SUBSETS,
             "kid_seed": KID_SEED,
-            "kid_subset": kid_subset(how.inception_samples, _reference_size(scope)),
+            "kid_subset": kid_subset(evaluation.inception_samples, _reference_size(scope)),
             "neighbours": NEIGHBOURS,
             "manifold": MANIFOLD,
-            "batch_norm_draws": how.batch_norm_draws,
+            "batch_norm_draws": evaluation.batch_norm_draws,
             "torch-fidelity": version("torch-fidelity"),
         }
 
     def values(self, subject: Subject) -> Iterator[Value]:
-        how = subject.scope.how
-        network = _inception(how.inception.path, how.inception.sha256, how.inception_width, str(subject.device))
-        fake = network.over(subject.draw(how.inception_samples, self.again("inception")))
-        yield from inception_values(fake, _real_output(network, subject), how.score_splits)
+        evaluation = subject.scope.evaluation
+        network = _inception(
+            evaluation.inception.path, evaluation.inception.sha256, evaluation.inception_width, str(subject.device)
+        )
+        fake = network.over(subject.draw(evaluation.inception_samples, self.again("inception")))
+        yield from inception_values(fake, _real_output(network, subject), evaluation.score_splits)
 
 
 class Cifar10Score(Measurement):
-    """The Inception score by the CIFAR-10 classifier."""
+    """Measure the Inception score by the CIFAR-10 classifier."""
 
     metrics = ("cifar10_inception_score",)
     before_training = False
@@ -260,30 +282,34 @@ class Cifar10Score(Measurement):
     def applies(self, scope: Scope) -> bool:
         return scope.dataset.name == "cifar10"
 
-    def not_available(self, scope: Scope) -> str:
-        return scope.how.cifar10.missing if scope.how.cifar10_samples else "no samples are asked for: --cifar10-samples N"
+    def unavailable(self, scope: Scope) -> str:
+        return (
+            scope.evaluation.cifar10.missing
+            if scope.evaluation.cifar10_samples
+            else "no samples are asked for: --cifar10-samples N"
+        )
 
     def details(self, scope: Scope) -> dict[str, Any]:
         return {
             "network": "cifar10-vgg",
-            "weights": scope.how.cifar10.sha256[:12],
-            "samples": scope.how.cifar10_samples,
-            "splits": scope.how.score_splits,
-            "batch_norm_draws": scope.how.batch_norm_draws,
+            "weights": scope.evaluation.cifar10.sha256[:12],
+            "samples": scope.evaluation.cifar10_samples,
+            "splits": scope.evaluation.score_splits,
+            "batch_norm_draws": scope.evaluation.batch_norm_draws,
         }
 
     def values(self, subject: Subject) -> Iterator[Value]:
-        how = subject.scope.how
-        classifier = _cifar10_classifier(how.cifar10.path, how.cifar10.sha256, str(subject.device))
+        evaluation = subject.scope.evaluation
+        classifier = _cifar10_classifier(evaluation.cifar10.path, evaluation.cifar10.sha256, str(subject.device))
         with torch.no_grad():
             logits = torch.cat(
-                [classifier(images).float().cpu() for images in subject.draw(how.cifar10_samples, self.again("cifar10"))]
+                [classifier(images).float().cpu() for images in subject.draw(evaluation.cifar10_samples, self.again("cifar10"))]
             )
-        yield score_value(self.metrics[0], logits, how.score_splits)
+        yield score_value(self.metrics[0], logits, evaluation.score_splits)
 
 
 class _OfImages(Measurement):
-    """What an autoencoding model makes of images that it never saw: test images, in the second evaluation validation images."""
+    """Measure what an autoencoding model makes of images that it never saw: test images, then validation images."""
 
     @property
     def split(self) -> str:
@@ -294,31 +320,32 @@ class _OfImages(Measurement):
 
     def details(self, scope: Scope) -> dict[str, Any]:
         return {
-            "images": min(scope.how.reconstructions, len(scope.dataset[self.split])),
+            "images": min(scope.evaluation.reconstructions, len(scope.dataset[self.split])),
             "split": self.split,
-            "batch_norm_reconstructions": scope.how.batch_norm_draws,
+            "batch_norm_reconstructions": scope.evaluation.batch_norm_draws,
         }
 
     def images(self, subject: Subject) -> Iterator[Tensor]:
-        return subject.pixels(self.split, subject.scope.how.reconstructions)
+        return subject.pixels(self.split, subject.scope.evaluation.reconstructions)
 
 
 class Reconstructions(_OfImages):
-    """How well images are given back."""
+    """Measure how well images are reconstructed."""
 
     metrics = ("reconstruction_l1", "reconstruction_mse", "reconstruction_ms_ssim")
 
     def values(self, subject: Subject) -> Iterator[Value]:
-        model, found = subject.autoencoder, []
+        model, errors_of_images = subject.autoencoder, []
         for images in self.images(subject):
             with torch.no_grad():
                 errors = reconstruction_errors(images, model.reconstruct(images))
-            found.append(torch.stack([errors.l1, errors.mse, errors.ms_ssim]).cpu())
-        yield from reconstruction_values(dict(zip(("l1", "mse", "ms_ssim"), torch.cat(found, dim=1), strict=True)))
+            errors_of_images.append(torch.stack([errors.l1, errors.mse, errors.ms_ssim]).cpu())
+        l1, mse, ms_ssim = torch.cat(errors_of_images, dim=1)
+        yield from reconstruction_values({"l1": l1, "mse": mse, "ms_ssim": ms_ssim})
 
 
 class Codes(_OfImages):
-    """How far the codes of images are from the prior (appendix D)."""
+    """Measure how far the codes of images are from the prior (Rosca et al. 2017, appendix D)."""
 
     metrics = ("code_mean", "code_correlation", "code_distance")
 
@@ -335,15 +362,19 @@ class Codes(_OfImages):
             write_atomically(subject.folder / "codes.npz", buffer.getvalue())
 
 
-MEASUREMENTS: tuple[Measurement, ...] = tuple(
-    kind(second)
-    for second in (False, True)
-    for kind in (Modes, PostHocCritic, Diversity, ImageNetInception, Cifar10Score, Reconstructions, Codes)
+BUILT_IN: tuple[type[Measurement], ...] = (
+    Modes,
+    PostHocCritic,
+    Diversity,
+    ImageNetInception,
+    Cifar10Score,
+    Reconstructions,
+    Codes,
 )
 
 
 def _reference_size(scope: Scope) -> int:
-    return min(scope.how.inception_samples, len(scope.dataset["test"]))
+    return min(scope.evaluation.inception_samples, len(scope.dataset["test"]))
 
 
 def _real_output(network: InceptionNetwork, subject: Subject) -> InceptionOutput:

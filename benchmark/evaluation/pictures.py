@@ -1,4 +1,4 @@
-"""Grids of samples and of reconstructions beside their originals."""
+"""Save grids of samples, and of reconstructions beside their originals."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ COLUMNS = 10
 
 
 def save_samples(sampler: Sampler, path: Path, device: torch.device, n: int = 100) -> None:
-    """A square of samples, the same latents for every model of a latent size."""
+    """Save a square of n samples as a PNG, from the same latents for every model of a latent size."""
     images = torch.cat(list(draw(sampler, n, stream("pictures", device=device))))
     save_grid(images, path)
 
 
-def save_reconstructions(twin: Autoencoder, pixels: Tensor, path: Path, device: torch.device, rows: int = 5) -> None:
-    """Test images in the odd rows, the model's reconstruction of each right below it."""
+def save_reconstructions(autoencoder: Autoencoder, pixels: Tensor, path: Path, device: torch.device, rows: int = 5) -> None:
+    """Save images, uint8 (n, c, h, w), in the odd rows of a PNG, the model's reconstruction of each right below it."""
     originals = as_images(pixels[: rows * COLUMNS].to(device))
     with torch.no_grad():
-        reconstructions = twin.reconstruct(originals)
+        reconstructions = autoencoder.reconstruct(originals)
     pairs = zip(originals.split(COLUMNS), reconstructions.split(COLUMNS), strict=True)
     save_grid(torch.cat([row for pair in pairs for row in pair]), path)
 
 
 def save_grid(images: Tensor, path: Path, columns: int = COLUMNS) -> None:
-    """Images (n, c, h, w) in [-1, 1], row by row, as a PNG."""
+    """Save images (n, c, h, w) in [-1, 1], row by row, as a PNG."""
     grid = make_grid(as_pixels(images).cpu(), nrow=columns, padding=2, pad_value=255)
     buffer = io.BytesIO()
     Image.fromarray(grid.permute(1, 2, 0).contiguous().numpy()).save(buffer, "PNG")
@@ -45,7 +45,7 @@ def save_grid(images: Tensor, path: Path, columns: int = COLUMNS) -> None:
 
 
 def save_preview(dataset: Dataset, path: Path) -> Path:
-    """A contact sheet: ten images of each split in three rows each, then the mean image of the training split's first 10,000."""
+    """Save a contact sheet of a data set: three rows of ten images of each split, then the mean training image (of 10,000)."""
     sheet = [as_images(dataset[split][: 3 * COLUMNS]) for split in SPLITS]
     mean = as_images(dataset["train"][:10_000]).mean(0, keepdim=True)
     save_grid(torch.cat([*sheet, mean]), path)

@@ -1,4 +1,4 @@
-"""What is measured: a model's generator as it is evaluated, and the sanity rows, all as something that draws images."""
+"""Make samplers of what is measured: a model's generator as it is evaluated, and the sanity rows."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from benchmark.randomness import stream
 from metrics.images import as_images
 
 Sampler = Callable[[int, torch.Generator], Tensor]
-"""n and a random stream to n images (n, c, h, w) in [-1, 1], without gradients."""
+"""Takes n and a random stream, and draws n images (n, c, h, w) in [-1, 1], without gradients."""
 
 BATCH = 500
 """Images that are evaluated at once; no value depends on it beyond rounding."""
 
 
 def draw(sampler: Sampler, n: int, source: torch.Generator) -> Iterator[Tensor]:
-    """Draw n images, batch by batch.
+    """Draw n images, batch by batch, each (b, c, h, w) in [-1, 1].
 
     Raises:
         Diverged: for images that are not finite.
@@ -36,7 +36,7 @@ def draw(sampler: Sampler, n: int, source: torch.Generator) -> Iterator[Tensor]:
 
 
 def reference_sampler(name: str, dataset: Dataset, device: torch.device, split: str = "train") -> Sampler:
-    """A sanity row's generator: "real" draws the images of a split, "noise" uniform noise in [-1, 1].
+    """Make the sampler of a sanity row: "real" draws the images of a split, "noise" uniform noise in [-1, 1].
 
     A batch holds no image twice where the split is large enough for that.
     """
@@ -54,27 +54,31 @@ def reference_sampler(name: str, dataset: Dataset, device: torch.device, split: 
 
 
 def evaluation_copy(module: GANModule, draws: int) -> GANModule:
-    """A copy in eval mode whose generator's batch-norm statistics come from prior draws, not from moving averages.
+    """Copy a model for sampling: in eval mode, its generator's batch-norm statistics from prior draws, not moving averages.
 
     Moving averages blend reconstructions and samples, in autoencoding models only; so every model's are computed anew from the
     same number of draws. Networks that sampling does not pass through keep theirs.
     """
     twin = copy.deepcopy(module)
-    return _calibrated(twin, draw(twin.sample, draws, stream("evaluation", "batch norm", device=twin.device)))
+    return _with_statistics(twin, draw(twin.sample, draws, stream("evaluation", "batch norm", device=twin.device)))
 
 
 def reconstruction_copy(module: GANModule, pixels: Tensor) -> GANModule:
-    """A copy in eval mode whose batch-norm statistics are those of encoding and giving back training images, uint8 (n, c, h, w).
+    """Copy a model for reconstructing: in eval mode, its batch-norm statistics those of reconstructing training images.
 
     Codes and prior draws differ, so statistics of samples would shade reconstructions; in training each kind of batch goes by its
     own statistics too.
+
+    Args:
+        module: the model, with `encode` and `reconstruct`.
+        pixels: training images, uint8 (n, c, h, w).
     """
     twin: Any = copy.deepcopy(module)
-    return _calibrated(twin, (twin.reconstruct(as_images(some.to(twin.device))) for some in pixels.split(BATCH)))
+    return _with_statistics(twin, (twin.reconstruct(as_images(part.to(twin.device))) for part in pixels.split(BATCH)))
 
 
-def _calibrated(twin: GANModule, passes: Iterator[Tensor]) -> GANModule:
-    """Batch-norm statistics anew, as cumulative averages over passes; layers that no pass comes through keep theirs."""
+def _with_statistics(twin: GANModule, passes: Iterator[Tensor]) -> GANModule:
+    """Compute batch-norm statistics anew, as cumulative averages over passes; layers that no pass reaches keep theirs."""
     norms = [layer for layer in twin.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
     before = {layer: {name: buffer.clone() for name, buffer in layer.named_buffers()} for layer in norms}
     twin.eval()
@@ -93,12 +97,12 @@ def _calibrated(twin: GANModule, passes: Iterator[Tensor]) -> GANModule:
 
 
 def generator_of(module: GANModule, draws: int) -> Sampler:
-    """The sampler that is evaluated: that of an evaluation copy."""
+    """Make the sampler that is evaluated: that of an evaluation copy."""
     return sampler_of(evaluation_copy(module, draws))
 
 
 def sampler_of(twin: GANModule) -> Sampler:
-    """The sampler of an evaluation copy, without gradients."""
+    """Make the sampler of an evaluation copy, without gradients."""
 
     def sampler(n: int, source: torch.Generator) -> Tensor:
         with torch.no_grad():
@@ -108,10 +112,10 @@ def sampler_of(twin: GANModule) -> Sampler:
 
 
 class TrainingGenerator:
-    """The generator of the moment for the critic beside a training: a copy in eval mode, batch norm going by the batch.
+    """Sample from a model in training, for the critic beside it: from a copy in eval mode, batch norm going by the batch.
 
-    A copy, so that nothing of the training moves; batch statistics, because calibrating anew every few iterations would cost more
-    than the training. A `Sampler`.
+    A copy, so that nothing of the training moves; batch statistics, because statistics of many draws every few iterations would
+    cost more than the training. A `Sampler`.
     """
 
     def __init__(self, module: GANModule) -> None:
@@ -122,7 +126,7 @@ class TrainingGenerator:
 
     @torch.no_grad()
     def follow(self, module: GANModule) -> Self:
-        """Take over the model's weights as they are now, into the same memory."""
+        """Copy the model's weights as they are now, into the same memory."""
         torch._foreach_copy_([*self.twin.parameters(), *self.twin.buffers()], [*module.parameters(), *module.buffers()])
         return self
 

@@ -1,4 +1,4 @@
-"""Training of the evaluators that the metrics pin, on a user's copy of the data."""
+"""Train the classifiers that metrics are made of, on a user's copy of the data."""
 
 from __future__ import annotations
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from benchmark.errors import UserError, unknown
+from benchmark.imports import import_class
 
 ALIASES = {
     "alphagan": "alphagan.AlphaGAN",
@@ -46,25 +46,7 @@ def import_model(name: str) -> type:
     """
     from benchmark.model.gan_module import GANModule
 
-    path = dotted_path(name)
-    module_name, _, class_name = path.rpartition(".")
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
-            raise UserError(
-                f"model {path!r}: there is no module {error.name!r} in this folder or among the installed packages"
-            ) from None
-        raise UserError(f"model {path!r}: importing {module_name} failed: {error}") from error
-    except (Exception, SystemExit) as error:
-        raise UserError(f"model {path!r}: importing {module_name} failed: {type(error).__name__}: {error}") from error
-    classes = {key: value for key, value in vars(module).items() if inspect.isclass(value)}
-    if class_name not in classes:
-        models = [key for key, value in classes.items() if issubclass(value, GANModule) and value is not GANModule]
-        raise unknown(f"class in {module_name}", class_name, models or classes or ["none"])
-    if not issubclass(classes[class_name], GANModule):
-        raise UserError(f"model {path!r} is no subclass of benchmark.GANModule")
-    return classes[class_name]
+    return import_class(dotted_path(name), GANModule, "model", "benchmark.GANModule")
 
 
 def constructor_arguments(model: type) -> dict[str, inspect.Parameter]:

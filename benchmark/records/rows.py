@@ -1,37 +1,48 @@
-"""Rows on disk: what was measured, when in training, and how. Written atomically, read with a torn last line forgiven."""
+"""Make rows of what was measured, write them to records.jsonl and read them back."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from benchmark.errors import UserError
 from benchmark.files import append_lines, write_atomically
 
+if TYPE_CHECKING:
+    from metrics.values import Value  # imports torch, and the report reads records without it
+
+
+Missing = Literal["not_finite", "unavailable", "failed"]
+"""Why a row has no value: it was measured and is infinite or not a number; it cannot be measured here; measuring it raised."""
+
 
 def protocol_id(protocol: Mapping[str, Any]) -> str:
-    """A hash of a protocol; why a value is not available does not count, for it was to be measured like the others."""
-    how = {key: value for key, value in protocol.items() if key != "not_available"}
-    return hashlib.sha256(json.dumps(how, sort_keys=True).encode()).hexdigest()[:12]
+    """Hash a protocol: 12 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(protocol, sort_keys=True).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One measurement of one run."""
+    """One value of one run, or why there is none."""
 
     iteration: int
     metric: str
     value: float | None
-    """None where the metric is not available; `protocol["not_available"]` says why."""
     low: float | None = None
     high: float | None = None
+    """The ends of its 95 % interval."""
     n: int | None = None
+    """How many samples, images or steps it was measured on."""
     protocol: dict[str, Any] = field(default_factory=dict)
-    """How it was measured. Values of different protocols do not compare."""
+    """How it was measured, or was to be measured. Values of different protocols do not compare."""
+    missing: Missing | None = None
+    """Why there is no value; None where there is one."""
+    reason: str = ""
+    """The same in words, for people."""
 
     @property
     def protocol_id(self) -> str:
@@ -39,12 +50,39 @@ class Row:
         return protocol_id(self.protocol)
 
     def as_json(self) -> dict[str, Any]:
-        """For a line of records.jsonl: the fields and the protocol's hash."""
-        return {**asdict(self), "protocol_id": self.protocol_id}
+        """Convert to a line of records.jsonl: the fields, missing and reason only without a value, and the protocol's hash."""
+        content = asdict(self)
+        if self.value is not None:
+            del content["missing"], content["reason"]
+        return {**content, "protocol_id": self.protocol_id}
+
+
+def make_rows(
+    iteration: int,
+    values: Iterable[Value],
+    protocol: dict[str, Any],
+    metrics: Iterable[str] = (),
+    missing: Missing = "unavailable",
+    reason: str = "",
+) -> list[Row]:
+    """Make the rows of values that were measured together.
+
+    Args:
+        iteration: of the training at which the generator was measured.
+        values: what was measured.
+        protocol: how.
+        metrics: what was to be measured: those without a value get rows that say why, after the others.
+        missing: why these have none.
+        reason: the same in words.
+    """
+    rows = [Row(iteration, *value, protocol=protocol) for value in values]
+    measured = {row.metric for row in rows}
+    absent = [name for name in metrics if name not in measured]
+    return rows + [Row(iteration, name, None, protocol=protocol, missing=missing, reason=reason) for name in absent]
 
 
 class RecordFile:
-    """The rows of one run, in the order in which they were measured."""
+    """Append and read the rows of one run, in the order in which they were measured."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -54,7 +92,11 @@ class RecordFile:
         append_lines(self.path, [json.dumps(row.as_json(), allow_nan=False) for row in map(_finite, rows)])
 
     def read(self) -> list[Row]:
-        """All whole rows; a last line that a killed writer left unfinished is left out."""
+        """Read all whole rows; a last line that a killed writer left unfinished is left out.
+
+        Raises:
+            UserError: for a line that is no row.
+        """
         if not self.path.exists():
             return []
         lines = self.path.read_bytes().split(b"\n")[:-1]  # bytes: a damaged disk may hold what is no text
@@ -68,11 +110,14 @@ class RecordFile:
 
 def _row(line: bytes, where: str) -> Row:
     try:
-        row = Row(**{key: value for key, value in json.loads(line).items() if key != "protocol_id"})
+        content = json.loads(line)
+        row = _of_earlier_version(Row(**{key: value for key, value in content.items() if key != "protocol_id"}))
         if not all(isinstance(number, int | float | None) for number in (row.value, row.low, row.high, row.n)):
             raise TypeError("a value is no number")
         if not (isinstance(row.iteration, int) and isinstance(row.metric, str) and isinstance(row.protocol, dict)):
             raise TypeError("its iteration, metric or protocol is none")
+        if row.missing not in (None, *get_args(Missing)) or not isinstance(row.reason, str):
+            raise ValueError(f"no value is missing because of {row.missing!r}")
         if row.n is not None and not abs(row.n) < 2**63:
             raise ValueError(f"n is {row.n:g}")
         if b"\\u" in line:  # half a character, which no other file can hold
@@ -82,15 +127,31 @@ def _row(line: bytes, where: str) -> Row:
     return row
 
 
+def _of_earlier_version(row: Row) -> Row:
+    """Move the reason for a missing value out of the protocol, where earlier versions wrote it as a sentence."""
+    if "not_available" not in row.protocol:
+        return row
+    protocol = dict(row.protocol)
+    reason = str(protocol.pop("not_available"))
+    if row.value is not None:
+        return replace(row, protocol=protocol)
+    missing: Missing = "unavailable"
+    if reason.startswith("the value is "):
+        missing = "not_finite"
+    elif reason.startswith("measuring it failed: "):
+        missing = "failed"
+    return replace(row, protocol=protocol, missing=missing, reason=reason)
+
+
 LARGEST = 1e100
 """Values beyond this are taken as infinite: no metric has such, and no axis can show them."""
 
 
 def _finite(row: Row) -> Row:
-    """JSON has no NaN: a value that is not finite is not available, and the row says so."""
+    """Take away a value that is not finite, which JSON cannot hold, and say so."""
     numbers = (row.value, row.low, row.high)
     if all(number is None or abs(number) < LARGEST for number in numbers):
         return row
     odd = next(number for number in numbers if number is not None and not abs(number) < LARGEST)
-    protocol = {**row.protocol, "not_available": f"the value is {odd if isinstance(odd, float) else f'beyond {LARGEST:g}'}"}
-    return Row(row.iteration, row.metric, None, None, None, row.n, protocol)
+    reason = f"the value is {odd if isinstance(odd, float) else f'beyond {LARGEST:g}'}"
+    return replace(row, value=None, low=None, high=None, missing="not_finite", reason=reason)

@@ -1,4 +1,4 @@
-"""What the disk knows of a run: how it ended, how far its attempts came, and whether somebody works on it now."""
+"""Read and write what a run's folder says: how it ended, how far its attempts came, and whether somebody works on it now."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmark.files import append_lines
 
 
 def environment() -> dict[str, str]:
-    """What decides about the last bits of a run beside its configuration."""
+    """Collect what decides about the last bits of a run beside its configuration: versions and the instruction set."""
     import platform
     from importlib.metadata import version
 
@@ -37,7 +37,7 @@ FINISHED = ("done", "diverged")
 
 
 def as_status(text: str, folder: Path) -> dict[str, Any]:
-    """The content of a status.json.
+    """Parse the content of a status.json.
 
     Raises:
         UserError: if it is none.
@@ -57,24 +57,24 @@ def as_status(text: str, folder: Path) -> dict[str, Any]:
 
 
 class RunFolder:
-    """`results/<study>/runs/<run>`, or the place where an engine works on such a run."""
+    """Read and write `results/<study>/runs/<run>`, or the place where an engine works on such a run."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def status_text(self) -> str:
-        """The content of status.json as it is; empty if the run has not ended."""
+        """Read status.json as it is; empty if the run has not ended."""
         try:
             return (self.path / "status.json").read_text()
         except FileNotFoundError:
             return ""
 
     def has_ended_since(self, seen: str) -> bool:
-        """Whether somebody brought the run to an end after its status.json was `seen`; a failed one may be under way again."""
+        """Tell whether somebody ended the run after its status.json was `seen`; a failed one may be under way again."""
         return self.status_text() not in ("", seen)
 
     def status(self) -> dict[str, Any]:
-        """How the run ended; empty if it has not.
+        """Read how the run ended; empty if it has not.
 
         Raises:
             UserError: if the file is no JSON.
@@ -82,7 +82,7 @@ class RunFolder:
         return as_status(self.status_text(), self.path)
 
     def iteration(self) -> int:
-        """How far the run has come, about: what its last attempt said last."""
+        """Read about how far the run has come: what its last attempt said last."""
         try:
             return int((self.path / "progress").read_text())
         except (FileNotFoundError, ValueError):  # none yet; or a killed machine left nothing in it
@@ -93,16 +93,16 @@ class RunFolder:
         (self.path / "progress").write_text(f"{iteration}\n")
 
     def attempts(self) -> list[dict[str, Any]]:
-        """The attempts at this run, the first one first."""
+        """Read the attempts at this run, the first one first."""
         try:
             lines = (self.path / "attempts.jsonl").read_text().splitlines()
         except FileNotFoundError:
             return []
-        found = []
+        attempts = []
         for line in lines:
             with suppress(json.JSONDecodeError):  # the last one, of a machine that lost its power
-                found.append(json.loads(line))
-        return found
+                attempts.append(json.loads(line))
+        return attempts
 
     def begin(self, iteration: int, **facts: Any) -> None:
         """Write down that an attempt begins at an iteration, and how far the one before it had come."""
@@ -130,9 +130,9 @@ class RunFolder:
             lock.release()
 
     def is_claimed(self) -> bool:
-        """Whether another process works on the run now."""
+        """Tell whether another process works on the run now."""
         if not (self.path / ".lock").exists():
             return False
-        with suppress(OSError), self.claimed() as ours:  # an error: a folder that we may not write to
-            return not ours
+        with suppress(OSError), self.claimed() as is_free:  # an error: a folder that we may not write to
+            return not is_free
         return False

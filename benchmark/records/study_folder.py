@@ -1,15 +1,16 @@
-"""Where studies lie, and what they say of themselves."""
+"""Find studies' folders, and read what study.json says."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmark.errors import UserError, unknown
 from benchmark.files import read_json
+from metrics.catalogue import METRICS, MetricInfo
 
 RUN_NAME = r"[^./\\\0][^/\\\0]*"
 
@@ -19,7 +20,7 @@ NUMBERS = ("iterations", "batch_size", "width")
 
 
 def read_study(folder: Path) -> dict[str, Any]:
-    """The content of study.json.
+    """Read study.json.
 
     Raises:
         UserError: if it is missing, no JSON, or not a study's.
@@ -28,6 +29,22 @@ def read_study(folder: Path) -> dict[str, Any]:
     for problem in _problems(study):
         raise UserError(f"{folder / 'study.json'} is no study of this version of the benchmark: {problem}")
     return dict(study)
+
+
+def study_metrics(study: Mapping[str, Any]) -> dict[str, MetricInfo]:
+    """List how the metrics of a study are read, by name: those of the catalogue, then those that its user brought."""
+    own = study.get("metrics", {}).items()
+    return METRICS | {name: MetricInfo(name, **facts) for name, facts in own if name not in METRICS}
+
+
+def _metric_problem(name: str, facts: Any) -> str:
+    """What is wrong with the description of a user's metric, in words; empty if nothing is."""
+    if name in METRICS:  # brought by a user before this version had one of that name
+        return ""
+    try:
+        return MetricInfo(name, **facts).problem
+    except TypeError as error:
+        return f"its metric {name!r} is described otherwise: {error}"
 
 
 def _problems(study: Any) -> Iterator[str]:
@@ -44,6 +61,10 @@ def _problems(study: Any) -> Iterator[str]:
     code = study.get("code", {})
     if not (isinstance(code, dict) and all(isinstance(digest, str) for digest in code.values())):
         yield "its 'code' is no table of hashes"
+    metrics = study.get("metrics", {})
+    if not isinstance(metrics, dict):
+        yield "its 'metrics' is no table"
+    yield from (problem for name, facts in metrics.items() if (problem := _metric_problem(name, facts)))
     yield from (f"its run {run!r} {problem}" for run, planned in study["runs"].items() if (problem := _problem(run, planned)))
     try:
         json.dumps(study, ensure_ascii=False).encode()
@@ -70,7 +91,7 @@ LONGEST = 200
 
 
 def report_folder(results: Path, folders: Sequence[Path]) -> Path:
-    """Where the report of studies goes: into the study's folder, that of several into one that is named by them.
+    """Choose where the report of studies goes: into the study's folder, that of several into one that is named by them.
 
     Raises:
         UserError: if their names are too long for that, or it would be another study's.
@@ -85,20 +106,20 @@ def report_folder(results: Path, folders: Sequence[Path]) -> Path:
 
 
 def study_folders(results: Path, names: Sequence[str]) -> list[Path]:
-    """The folders of studies given by name or by path; all of them if none is given.
+    """Find the folders of studies given by name or by path; all of them if none is given.
 
     Raises:
         UserError: for a study that is not there.
     """
-    found = sorted(path.parent for path in results.glob("*/study.json"))
+    existing = sorted(path.parent for path in results.glob("*/study.json"))
     if not names:
-        if not found:
+        if not existing:
             raise UserError(f"there is no study in {results} yet: `make bench` makes one")
-        return found
+        return existing
     folders = []
     for name in names:
         candidates = [path for path in (results / name, Path(name)) if (path / "study.json").exists()]
         if not candidates:
-            raise unknown("study", name, [path.name for path in found] or [f"none in {results} yet"])
+            raise unknown("study", name, [path.name for path in existing] or [f"none in {results} yet"])
         folders.append(candidates[0])
     return list({folder.resolve(): folder for folder in folders}.values())

@@ -1,4 +1,4 @@
-"""Rows for TensorBoard, for those who watch trainings there; the records stay what everything else reads."""
+"""Write rows for TensorBoard too, for those who watch trainings there; the records stay what everything else reads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmark.records.rows import RecordFile, Row
 
 
 class LoggedRecords(RecordFile):
-    """Records whose rows are also TensorBoard's scalars, by metric and iteration."""
+    """Write records whose rows are also TensorBoard's scalars, by metric and iteration."""
 
     def __init__(self, path: Path, writer: Any) -> None:
         super().__init__(path)
@@ -30,7 +30,7 @@ class LoggedRecords(RecordFile):
 
 @contextmanager
 def open_records(folder: Path, iteration: int, tensorboard: bool) -> Iterator[RecordFile]:
-    """The records of a run's folder.
+    """Open the records of a run's folder.
 
     Args:
         folder: of the run.
@@ -46,7 +46,7 @@ def open_records(folder: Path, iteration: int, tensorboard: bool) -> Iterator[Re
 
 
 def summary_writer() -> Any:
-    """TensorBoard's writer.
+    """Import TensorBoard's writer.
 
     Raises:
         UserError: if it is not installed.

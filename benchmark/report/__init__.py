@@ -1,1 +1,1 @@
-"""From records to figures, tables and one page. Reads results folders only, and works on records made elsewhere."""
+"""Make figures, tables and one page from records. Reads results folders only, and works on records made elsewhere."""

@@ -19,9 +19,9 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmark.studies.run import Run
-from metrics.catalogue import MEASURES
+from metrics.catalogue import METRICS
 
-SCORE = MEASURES["critic"]
+SCORE = METRICS["critic"]
 """The metric by which a run is the best so far."""
 FINAL = ("done", "diverged", "failed")
 STATES = ("done", "running", "diverged", "failed", "waiting")
@@ -179,7 +179,7 @@ class LiveView:
             self._set_best(self._models[run.model], name, score)
             number = self._count(*FINAL)
         if news and (self._plain or status == "failed"):
-            words = f", {SCORE.metric} {score:.4g}" if score is not None else ""
+            words = f", {SCORE.name} {score:.4g}" if score is not None else ""
             words += f": {_line(reason)}" if reason else ""
             words += f" ({_duration(self._clock() - attempt.began)})" if attempt else ""
             self.say(f" {number:{len(str(self._total))}}/{self._total} {name}: {status}{words}")
@@ -280,7 +280,7 @@ class LiveView:
         table.add_column("model", no_wrap=True)
         for state in STATES:
             table.add_column(state, justify="right", no_wrap=True, min_width=len(state))
-        table.add_column(Text(f"best {SCORE.metric} ({SCORE.direction})"), no_wrap=True)
+        table.add_column(Text(f"best {SCORE.name} ({SCORE.direction})"), no_wrap=True)
         shown = len(self._models) if len(self._models) <= most else most - 1
         for name, model in itertools.islice(self._models.items(), shown):
             best = "" if model.best is None else f"{model.best:>7.4g}  {_shorten(model.best_run, id_width)}"

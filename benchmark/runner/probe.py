@@ -14,10 +14,9 @@ from tqdm import tqdm
 
 from benchmark.data.datasets import Dataset
 from benchmark.errors import UserError
-from benchmark.evaluation.critics import CompanionCritic
+from benchmark.evaluation.critics import CURVE_IMAGES, CompanionCritic
 from benchmark.evaluation.evaluate import evaluate, reference_subject, subject_of
 from benchmark.evaluation.measurements import (
-    MEASUREMENTS,
     Cifar10Score,
     Codes,
     Diversity,
@@ -29,6 +28,7 @@ from benchmark.evaluation.measurements import (
     Subject,
 )
 from benchmark.evaluation.samplers import Sampler, TrainingGenerator, evaluation_copy, reconstruction_copy
+from benchmark.evaluation.study_metrics import measurements_of
 from benchmark.model.gan_module import GANModule
 from benchmark.model.train import CHUNK, train
 from benchmark.studies.run import Run
@@ -40,8 +40,6 @@ LONG_ENOUGH, LONG_ENOUGH_FOR_TRAINING = 0.2, 0.8
 """Seconds from which on a timing is believed; a shorter one is taken again, with more to do. Training is most of a run."""
 FEW = 4
 """Images, steps or iterations that a timing begins with, after as many untimed ones."""
-CURVE_IMAGES = 500
-"""Images of a point of the critic's learning curve, on each side."""
 INCEPTION_SAMPLES = (4, 24)
 """Two numbers of images, for a line through both: a Fréchet distance takes seconds however few the images are."""
 
@@ -119,7 +117,7 @@ class _Probe:
     def inception(self) -> float:
         """Estimate the seconds that the Inception metrics of a sanity row take; 0 where there are none."""
         measurement = ImageNetInception()
-        if not measurement.applies(self.scope) or measurement.not_available(self.scope):
+        if not measurement.applies(self.scope) or measurement.unavailable(self.scope):
             return 0.0
         subject, (few, more) = reference_subject("noise", self.scope, self.device), INCEPTION_SAMPLES
 
@@ -144,7 +142,7 @@ class _Probe:
         copy = self._scaled(lambda n: evaluation_copy(module, n), self.evaluation.batch_norm_draws)
         both = copy + (self._reconstruction_copy(module) if self.scope.autoencoding else 0)
         subject = subject_of(module, self.scope, self.device)
-        point = copy + self._scaled(lambda n: self.companion.curve(subject.sampler, 0, n), CURVE_IMAGES)
+        point = copy + self._scaled(lambda n: self.companion.curve(subject.sampler, n), CURVE_IMAGES)
         parts = self._measuring(subject, step)
         before = sum(parts[measurement] for measurement in parts if measurement is not None and measurement.at_start)
         return Cost(
@@ -186,10 +184,10 @@ class _Probe:
     def _measuring(self, subject: Subject, step: float) -> dict[Measurement | None, float]:
         """Seconds of each measurement but the Inception metrics; under None those that the critic of the training is asked."""
         parts: dict[Measurement | None, float] = {}
-        for measurement in MEASUREMENTS:
+        for measurement in measurements_of(self.evaluation):
             if (
                 measurement.taken(self.scope)
-                and not measurement.not_available(self.scope)
+                and not measurement.unavailable(self.scope)
                 and not isinstance(measurement, ImageNetInception)
             ):
                 parts[measurement] = self._measurement(measurement, subject)

@@ -15,7 +15,8 @@ import filelock
 from benchmark.data.datasets import Dataset, open_dataset
 from benchmark.engines.engine import Engine, Job
 from benchmark.errors import UserError, is_disk_full
-from benchmark.evaluation.evaluate import lacking, measured_by
+from benchmark.evaluation.evaluate import lacking, protocols_id
+from benchmark.evaluation.study_metrics import described
 from benchmark.files import read_json, remove_unfinished, write_json
 from benchmark.records.rows import RecordFile
 from benchmark.records.run_folder import FINISHED, RunFolder, as_status, environment
@@ -138,6 +139,7 @@ def measure_study(folder: Path, evaluation: Evaluation, engine: Engine, options:
     dataset = open_dataset(content["dataset"], content["fingerprint"])
     with _saving(folder):
         content["settings"]["evaluation"] = asdict(evaluation)
+        content = _with_metrics(content, evaluation)
         if content != read_json(folder / "study.json"):
             write_json(folder / "study.json", content)
     return _do(done, content["study"], dataset, engine, options)
@@ -230,7 +232,7 @@ class Today:
         """Return the hash that a finished run notes that lacks nothing today."""
         key = (run.path, run.model)  # runs of one study differ in nothing else that protocols know
         if key not in self._hashes:
-            self._hashes[key] = measured_by(scope_of(run, self.dataset, self.device))
+            self._hashes[key] = protocols_id(scope_of(run, self.dataset, self.device))
         return self._hashes[key]
 
 
@@ -253,7 +255,7 @@ def _saving(folder: Path) -> Iterator[None]:
 def _save(study: Study, folder: Path) -> int:
     """Write study.json; returns how many runs of an earlier study.json are no part of this study."""
     path = folder / "study.json"
-    content = json.loads(json.dumps(study.as_json()))  # as it will be read: tuples are lists there
+    content = _with_metrics(study.as_json(), study.settings.evaluation)
     old = read_json(path) if path.exists() else {}
     difference = next(_differences(old, content), None) if old else None
     if difference:
@@ -261,6 +263,13 @@ def _save(study: Study, folder: Path) -> int:
     if {key: old.get(key) for key in content} != content:
         write_json(path, {**content, "environment": environment()})
     return len(set(old.get("runs", {})) - set(content["runs"]))
+
+
+def _with_metrics(content: Mapping[str, Any], evaluation: Evaluation) -> dict[str, Any]:
+    """Add to a study.json how its user's metrics are read; the content is as it will be read, where tuples are lists."""
+    metrics = described(evaluation)
+    others = {key: value for key, value in content.items() if key != "metrics"}
+    return dict(json.loads(json.dumps(others | ({"metrics": metrics} if metrics else {}))))
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:

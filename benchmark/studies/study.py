@@ -58,6 +58,8 @@ class Study:
     models: Mapping[str, Mapping[str, int]]
     """By model: the size of its grid and how many configurations of it are run."""
     runs: tuple[Run, ...]
+    sections: tuple[str, ...] = ()
+    """Dotted paths of a user's own sections of the report."""
 
     def measured_by(self, evaluation: Evaluation) -> Study:
         """Return the study with the same runs, measured in this way."""
@@ -83,6 +85,7 @@ class Study:
                 for run in self.runs
             },
             "code": {run.path: run.code for run in self.runs},
+            "sections": list(self.sections),
             "benchmark": __version__,
         }
 

@@ -91,6 +91,7 @@ class StudyFile(StudyPart):  # type: ignore[misc, valid-type]
     dataset: str | None = None
     preset: str | None = None
     models: Annotated[dict[str, dict[str, list[Any]]], BeforeValidator(_by_name), Field(min_length=1)] | None = None
+    sections: Annotated[list[str], BeforeValidator(_as_list)] | None = None
     evaluation: EvaluationPart = EvaluationPart()  # type: ignore[valid-type]
     working: WorkingPart = WorkingPart()  # type: ignore[valid-type]
 

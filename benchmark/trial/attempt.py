@@ -12,7 +12,7 @@ import torch
 
 from benchmark.data.datasets import Dataset
 from benchmark.evaluation.evaluate import evaluate, lacking
-from benchmark.evaluation.measurements import MEASUREMENTS, Measurement, Scope, Subject
+from benchmark.evaluation.measurements import Measurement, Scope, Subject
 from benchmark.model.registry import import_model
 from benchmark.model.train import Stopped, Watcher
 from benchmark.records.rows import RecordFile, Row
@@ -43,14 +43,15 @@ class Attempt:
     def checkpoint(self) -> Path:
         return self.folder / CHECKPOINT
 
-    def record(self, subject: Subject, iteration: int, measurements: Iterable[Measurement] = MEASUREMENTS) -> None:
-        """Take measurements and write each down at once; those that an earlier attempt took are not taken again.
+    def record(self, subject: Subject, iteration: int, measurements: Iterable[Measurement] | None = None) -> None:
+        """Take measurements, by default all, and write each down at once; those of an earlier attempt are not taken again.
 
         Raises:
             Stopped: if the watcher asks for it in between.
         """
         missing = self.lacking(iteration)
-        for rows in evaluate(subject, iteration, [measurement for measurement in measurements if measurement in missing]):
+        asked_for = missing if measurements is None else [measurement for measurement in measurements if measurement in missing]
+        for rows in evaluate(subject, iteration, asked_for):
             self.append_missing(rows)
             if self.watcher.stopping():
                 raise Stopped

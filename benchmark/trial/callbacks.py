@@ -12,9 +12,10 @@ from benchmark.evaluation.critics import CompanionCritic
 from benchmark.evaluation.samplers import TrainingGenerator, generator_of
 from benchmark.model.gan_module import GANModule
 from benchmark.model.train import CHUNK, AfterChunk, is_due
-from benchmark.records.rows import Row
+from benchmark.records.rows import make_rows
 from benchmark.records.run_folder import RunFolder
 from benchmark.trial.attempt import Attempt
+from metrics.values import Value
 
 CURVE_POINTS = 10
 """How often losses and learning curves are recorded in a run."""
@@ -41,7 +42,8 @@ class Recorder(AfterChunk):
         self.run_folder.advance(iteration)
         self.watcher.advanced(iteration)
         if is_due(iteration, self.iterations, CURVE_POINTS):
-            self.records.append(Row(iteration, f"loss/{name}", value / self.chunks) for name, value in self.sums.items())
+            means = [Value(f"loss/{name}", total / self.chunks) for name, total in self.sums.items()]
+            self.records.append(make_rows(iteration, means, protocol={}))
             self.sums, self.chunks = {}, 0
 
     def state_dict(self) -> dict[str, Any]:
@@ -90,8 +92,8 @@ class InTrainingCritic(AfterChunk):
             self.generator = self.generator or TrainingGenerator(pl_module)
             self.companion.advance(self.generator.follow(pl_module), due)
             if is_due(pl_module.iteration, self.iterations, CURVE_POINTS):
-                generator = generator_of(pl_module, self.batch_norm_draws)
-                self.attempt.records.append(self.companion.curve(generator, pl_module.iteration))
+                points = self.companion.curve(generator_of(pl_module, self.batch_norm_draws))
+                self.attempt.records.append(make_rows(pl_module.iteration, points, self.companion.curve_protocol))
 
     def state_dict(self) -> dict[str, Any]:
         return {"begin": self.first_iteration, "critic": self.companion.critic.state_dict()}

@@ -21,17 +21,21 @@ from benchmark.data.datasets import open_dataset
 from benchmark.errors import Diverged, UserError, is_disk_full
 from benchmark.evaluation import pictures
 from benchmark.evaluation.critics import CompanionCritic
-from benchmark.evaluation.evaluate import measured_by, reference_subject, subject_of
-from benchmark.evaluation.measurements import MEASUREMENTS, Subject
+from benchmark.evaluation.evaluate import protocols_id, reference_subject, subject_of
+from benchmark.evaluation.measurements import Subject
+from benchmark.evaluation.study_metrics import measurements_of
 from benchmark.files import read_json, write_atomically, write_json
 from benchmark.model.gan_module import GANModule
 from benchmark.model.train import CHUNK, CheckpointKeeper, Stopped, Watcher, train
+from benchmark.records.rows import make_rows
 from benchmark.records.run_folder import CHECKPOINT, RunFolder
 from benchmark.records.tensorboard import open_records
 from benchmark.studies.run import Run
 from benchmark.trial.attempt import Attempt
 from benchmark.trial.callbacks import InTrainingCritic, Recorder, in_training_companion
 from benchmark.trial.load import build_model, restore
+from metrics.critic import CriticNotReady
+from metrics.values import Value
 
 
 def run_trial(folder: Path, device: str, watcher: Watcher, tensorboard: bool = False) -> str:
@@ -103,7 +107,7 @@ def _attempt(
         return {
             "status": "done",
             "execution": attempt.execution or before.get("execution"),
-            "measured": None if attempt.lacking(run.settings.iterations) else measured_by(attempt.scope),
+            "measured": None if attempt.lacking(run.settings.iterations) else protocols_id(attempt.scope),
             "critic": _final_critic(attempt),
         }
 
@@ -141,7 +145,8 @@ def _model_trial(attempt: Attempt) -> None:
     with attempt.timed("evaluation"):
         if not attempt.checkpoint.exists():
             attempt.records.rewind(0)
-            attempt.record(_subject(attempt, module), 0, [measurement for measurement in MEASUREMENTS if measurement.at_start])
+            measurements = measurements_of(attempt.scope.evaluation)
+            attempt.record(_subject(attempt, module), 0, [measurement for measurement in measurements if measurement.at_start])
     companion = _train(attempt, module)
     with attempt.timed("evaluation"):
         subject = _subject(attempt, module)
@@ -204,6 +209,10 @@ def _more_measurements(attempt: Attempt) -> None:
 
 def _record_in_training(attempt: Attempt, companion: CompanionCritic, subject: Subject) -> None:
     """Record what the critic beside a training says at its end."""
+    metrics, values, reason = ("critic_in_training", "critic_in_training_gap"), list[Value](), ""
+    try:
+        values = companion.values(subject.sampler, metrics[0])
+    except CriticNotReady as error:
+        reason = str(error)
     iteration = attempt.run.settings.iterations
-    score = companion.score(subject.sampler, iteration, "critic_in_training")
-    attempt.append_missing([score, companion.gap(iteration, "critic_in_training_gap")])
+    attempt.append_missing(make_rows(iteration, values, companion.protocol, metrics, "unavailable", reason))

@@ -1,1 +1,1 @@
-"""The networks that judge images, and their weights."""
+"""Load the networks that judge images, and train those that are ours."""

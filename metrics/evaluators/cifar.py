@@ -1,4 +1,4 @@
-"""The CIFAR-10 classifier of the CIFAR Inception score (Rosca et al. 2017, table 5).
+"""Load the CIFAR-10 classifier of the CIFAR Inception score (Rosca et al. 2017, table 5).
 
 The network scores samples only under the hash of its weights: scores of two trainings do not compare.
 """
@@ -33,7 +33,7 @@ class Cifar10Classifier(nn.Sequential):
 
 
 def load_cifar10_classifier(path: Path, sha256: str | None = None) -> tuple[Cifar10Classifier, str]:
-    """A trained classifier in eval mode, without gradients, and the sha256 of its weights.
+    """Load a trained classifier, in eval mode, without gradients, and the sha256 of its weights.
 
     Raises:
         WeightsError: if the file cannot be read, is not the pinned one, or holds something else.
@@ -46,12 +46,12 @@ def load_cifar10_classifier(path: Path, sha256: str | None = None) -> tuple[Cifa
 
 @torch.no_grad()
 def classify(classifier: nn.Module, images: Tensor, batch: int = 500) -> Tensor:
-    """Logits (n, 10), on the CPU, of uint8 images (n, 3, 32, 32)."""
+    """Classify uint8 images (n, 3, 32, 32): logits (n, 10), on the CPU."""
     device = next(classifier.parameters()).device
     classifier.eval()
-    return torch.cat([classifier(as_images(some.to(device))).float().cpu() for some in images.split(batch)])
+    return torch.cat([classifier(as_images(pixels.to(device))).float().cpu() for pixels in images.split(batch)])
 
 
 def error_rate(logits: Tensor, labels: Tensor) -> float:
-    """Share of images that are classified wrong, in [0, 1]. Goal: minimize."""
+    """Compute the share of images that are classified wrong, in [0, 1]. Goal: minimize."""
     return (logits.argmax(1) != labels).double().mean().item()

@@ -1,4 +1,4 @@
-"""The digit classifier that tells ColorMNIST's modes apart: its network, its training, its pinned weights.
+"""Read the digits of ColorMNIST's images by a pinned classifier: its network, its training, its weights.
 
 Every mode count that this project reports comes from the same weights, so that counts of two machines compare.
 """
@@ -33,7 +33,7 @@ class DigitClassifier(nn.Sequential):
 
 
 def load_digit_classifier(path: Path = WEIGHTS, sha256: str = SHA256) -> DigitClassifier:
-    """The pinned classifier, in eval mode, without gradients.
+    """Load the pinned classifier, in eval mode, without gradients.
 
     Raises:
         ValueError: if the file is not the one that was pinned. It is hashed before it is read.
@@ -45,7 +45,7 @@ def load_digit_classifier(path: Path = WEIGHTS, sha256: str = SHA256) -> DigitCl
 
 @dataclass(frozen=True)
 class Digits:
-    """What the classifier sees in stacked digits."""
+    """Hold what the classifier sees in stacked digits."""
 
     modes: Tensor
     """(n,) the three most likely digits read as one number in [0, 1000): 100 red + 10 green + blue."""
@@ -116,7 +116,7 @@ def _pixel_noise(digits: Tensor) -> Tensor:
 
 
 def _clouds(digits: Tensor) -> Tensor:
-    """Smooth noise of a random grain, contrast and brightness; at the coarsest an even grey."""
+    """Make smooth noise of a random grain, contrast and brightness; at the coarsest an even grey."""
     grain = int(torch.randint(1, 15, ()))
     smooth = F.interpolate(torch.randn(len(digits), 1, grain, grain), digits.shape[-2:], mode="bilinear")
     contrast, brightness = torch.rand(2, len(digits), 1, 1, 1)
@@ -124,7 +124,7 @@ def _clouds(digits: Tensor) -> Tensor:
 
 
 def _shuffled_blocks(digits: Tensor) -> Tensor:
-    """Digits cut into blocks of 7 pixels that changed places."""
+    """Cut digits into blocks of 7 pixels that changed places."""
     blocks = F.unfold(digits, 7, stride=7)
     return F.fold(blocks[..., torch.randperm(blocks.shape[-1])], digits.shape[-2:], 7, stride=7)
 
@@ -138,9 +138,9 @@ OUTLIERS = (_pixel_noise, _clouds, _shuffled_blocks, _negatives)
 
 @torch.no_grad()
 def accuracy(classifier: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Share of grey digits (n, 28, 28) uint8 that are classified right. Goal: maximize."""
+    """Compute the share of grey digits (n, 28, 28) uint8 that are classified right. Goal: maximize."""
     right = [
-        (classifier(some[:, None].float() / 127.5 - 1).argmax(1) == truth).sum().item()
-        for some, truth in zip(images.split(1000), labels.split(1000), strict=True)
+        (classifier(pixels[:, None].float() / 127.5 - 1).argmax(1) == truth).sum().item()
+        for pixels, truth in zip(images.split(1000), labels.split(1000), strict=True)
     ]
     return sum(right) / len(images)

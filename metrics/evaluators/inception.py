@@ -1,4 +1,4 @@
-"""The Inception network of 2015-12-05, which published scores come from: one pass gives logits and features for all metrics.
+"""Run the Inception network of 2015-12-05, which published scores come from: one pass gives logits and features for all metrics.
 
 Salimans et al. 2016 (arXiv 1606.03498), Heusel et al. 2017 (arXiv 1706.08500). The network is torch-fidelity's port, equal to the
 original to rounding, with the original's bilinear resize to 299 pixels. Other ports and torchvision's network give other numbers.
@@ -34,7 +34,7 @@ WIDTHS = (64, 192, 768, 2048)
 
 @dataclass(frozen=True)
 class InceptionOutput:
-    """What the network says of images, on the CPU."""
+    """Hold what the network says of images, on the CPU."""
 
     features: Tensor
     """(n, width)."""
@@ -43,7 +43,7 @@ class InceptionOutput:
 
 
 class InceptionNetwork:
-    """The network with its weights.
+    """Run the network with its weights.
 
     Args:
         weights: of the whole network, or of its trunk with NaN in place of the rest.
@@ -82,19 +82,19 @@ class InceptionNetwork:
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> InceptionOutput:
-        """One pass over images (n, 3, h, w) in [-1, 1], which are rounded to 8 bits as if they were written to a file.
+        """Pass images (n, 3, h, w) in [-1, 1], which are rounded to 8 bits as if they were written to a file.
 
         Raises:
             ValueError: for images of another range, type or number of channels.
         """
         check_images(images, channels=3)
         with full_precision():
-            parts = [self._network(as_pixels(some).to(self.device)) for some in images.split(AT_ONCE)]
+            parts = [self._network(as_pixels(part).to(self.device)) for part in images.split(AT_ONCE)]
         features, *logits = (torch.cat([part.cpu() for part in output]) for output in zip(*parts, strict=True))
         return InceptionOutput(features, logits[0] if logits else None)
 
     def over(self, batches: Iterable[Tensor]) -> InceptionOutput:
-        """One pass over batches of images."""
+        """Pass batches of images through the network, one after the other."""
         outputs = [self(images) for images in batches]
         logits = [output.logits for output in outputs if output.logits is not None]
         return InceptionOutput(torch.cat([output.features for output in outputs]), torch.cat(logits) if logits else None)
@@ -113,7 +113,7 @@ def _network(weights: Weights, width: int) -> FeatureExtractorInceptionV3:
 
 
 def cached_output(folder: Path, network: InceptionNetwork, content: str, batches: Iterable[Tensor]) -> InceptionOutput:
-    """The network's output for images that are measured again and again: computed once and kept.
+    """Compute the network's output for images that are measured again and again once, and keep it.
 
     Args:
         folder: where outputs are kept.

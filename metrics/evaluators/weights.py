@@ -1,4 +1,4 @@
-"""Weights of evaluators: hashed before they are read, and read as tensors only."""
+"""Read and write weights of evaluators: hashed before they are read, and read as tensors only."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def read_weights(path: Path, sha256: str | None = None) -> Weights:
         content = path.read_bytes()
     except OSError as error:
         raise WeightsError(f"cannot read the weights {path}: {error.strerror or error}") from None
-    found = hashlib.sha256(content).hexdigest()
-    if sha256 is not None and not found.startswith(sha256):
-        raise WeightsError(f"{path} is not the pinned file: its sha256 is {found[:12]}…, expected {sha256[:12]}…")
+    digest = hashlib.sha256(content).hexdigest()
+    if sha256 is not None and not digest.startswith(sha256):
+        raise WeightsError(f"{path} is not the pinned file: its sha256 is {digest[:12]}…, expected {sha256[:12]}…")
     try:
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file breaks the reader in many ways
@@ -51,7 +51,7 @@ def read_weights(path: Path, sha256: str | None = None) -> Weights:
         raise WeightsError(f"{path} is no file of weights, or is cut off: {reason}") from None
     if not (isinstance(state, Mapping) and state and all(isinstance(value, Tensor) for value in state.values())):
         raise WeightsError(f"{path} is no file of weights: it holds no tensors by name")
-    return Weights({name: value.float() if value.is_floating_point() else value for name, value in state.items()}, found)
+    return Weights({name: value.float() if value.is_floating_point() else value for name, value in state.items()}, digest)
 
 
 def load_into(network: torch.nn.Module, weights: Weights, path: Path) -> None:

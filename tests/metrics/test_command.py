@@ -69,7 +69,7 @@ def test_a_folder_of_digits_against_another(folders, tmp_path):
     assert rows["sample_diversity"]["n"] == 64
     assert rows["recognised_share"]["reference"] > 0.8 > rows["recognised_share"]["value"]
     assert rows["fid"]["value"] is None
-    assert "--inception-weights" in rows["fid"]["not_available"]
+    assert "--inception-weights" in rows["fid"]["reason"]
     assert rows["fid"]["goal"] == "minimize"
     for words in (*rows, rows["mode_kl"]["protocol_id"], "not available: no --inception-weights"):
         assert words in result.stdout
@@ -172,11 +172,11 @@ def test_what_cannot_be_had_leaves_the_rest(folders, tmp_path):
     few = write(tmp_path / "few", np.random.default_rng(0).integers(256, size=(3, 3, 28, 28), dtype=np.uint8))
     rows = {row["metric"]: row for row in json.loads(measure(few, "--reference", few, "--json", "-").stdout)["metrics"]}
     assert rows["mode_kl"]["value"] is not None
-    assert "64 images" in rows["sample_diversity"]["not_available"]
-    assert "--cifar10-weights" in rows["cifar10_inception_score"]["not_available"]
+    assert "64 images" in rows["sample_diversity"]["reason"]
+    assert "--cifar10-weights" in rows["cifar10_inception_score"]["reason"]
     grey = write(tmp_path / "grey", np.random.default_rng(0).integers(256, size=(3, 1, 28, 28), dtype=np.uint8).repeat(3, 1))
     rows = {row["metric"]: row for row in json.loads(measure(few, "--reference", grey, "--json", "-").stdout)["metrics"]}
-    assert "no stacked digits" in rows["mode_kl"]["not_available"]
+    assert "no stacked digits" in rows["mode_kl"]["reason"]
 
 
 def test_linked_folders_are_read_and_turned_pictures_are_turned(tmp_path):

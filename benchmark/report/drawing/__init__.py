@@ -1,1 +1,1 @@
-"""Figures for papers, and how everything looks."""
+"""Draw figures for papers; say how everything looks."""

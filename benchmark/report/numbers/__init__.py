@@ -1,1 +1,1 @@
-"""Tables and statistics of the report, from the records alone."""
+"""Compute the tables and statistics of the report, from the records alone."""

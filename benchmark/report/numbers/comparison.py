@@ -1,4 +1,4 @@
-"""What may be compared: the values of one metric, by one protocol, of runs of one setting."""
+"""Decide what may be compared: the values of one metric, by one protocol, of runs of one setting."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmark.model.registry import in_order
-from benchmark.report.drawing.style import REFERENCES, colours
+from benchmark.model.registry import REFERENCES, in_order
 from benchmark.report.numbers.ranking import best_first, costs, quartiles
 from benchmark.report.numbers.statistics import Sweep
 from benchmark.report.numbers.tables import LOST, Tables
-from metrics.catalogue import MEASURES, SECOND, Measure
+from metrics.catalogue import SECOND, MetricInfo
 
 COUNTED = ("run", "model", "configuration", "seed", "hyperparameters", "folder", "value", "low", "high", "second")
 
@@ -25,7 +24,7 @@ COUNTED = ("run", "model", "configuration", "seed", "hyperparameters", "folder",
 class Comparison:
     """What may share a pair of axes."""
 
-    measure: Measure
+    measure: MetricInfo
     setting: str
     protocol_id: str
     protocol: Mapping[str, Any]
@@ -33,8 +32,6 @@ class Comparison:
     """Rows of `final_values` by this protocol: of every run that ended well, the sanity rows too."""
     runs: pd.DataFrame
     """Rows of `Tables.runs` of this setting, of the models that this metric applies to."""
-    everyone: tuple[str, ...] = ()
-    """All models of the report, which have the same colours in every figure."""
 
     @cached_property
     def counted(self) -> pd.DataFrame:
@@ -45,13 +42,13 @@ class Comparison:
         """
         measured = self.values[~self.values.is_unmeasured]
         lost = self.runs[self.runs.status.isin(LOST)]
-        found = pd.concat([measured.reindex(columns=list(COUNTED)), lost.reindex(columns=list(COUNTED))], ignore_index=True)
-        found = found[~found.model.isin(list(REFERENCES))]
+        counted = pd.concat([measured.reindex(columns=list(COUNTED)), lost.reindex(columns=list(COUNTED))], ignore_index=True)
+        counted = counted[~counted.model.isin(REFERENCES)]
         place = pd.Series(range(len(self.runs)), self.runs.run.to_numpy())
         first = self.runs.groupby("configuration", sort=False).run.first().map(place)
-        order = np.lexsort((found.seed.to_numpy(float), found.configuration.map(first).to_numpy(float)))
-        found = found.iloc[order].reset_index(drop=True)
-        return found.assign(cost=costs(found.value.to_numpy(float), self.measure, self.reference))
+        order = np.lexsort((counted.seed.to_numpy(float), counted.configuration.map(first).to_numpy(float)))
+        counted = counted.iloc[order].reset_index(drop=True)
+        return counted.assign(cost=costs(counted.value.to_numpy(float), self.measure, self.reference))
 
     @cached_property
     def _by_model(self) -> dict[str, pd.DataFrame]:
@@ -61,11 +58,6 @@ class Comparison:
     def models(self) -> list[str]:
         """The models that have a run that counts."""
         return in_order(self._by_model)
-
-    @property
-    def colours(self) -> dict[str, tuple[float, float, float]]:
-        """The models' colours."""
-        return colours([*self.everyone, *self.models])
 
     @cached_property
     def reference(self) -> float:
@@ -97,8 +89,8 @@ class Comparison:
     def not_measured(self, model: str) -> int:
         """How many of a model's finished runs have no value by this protocol, through no fault of theirs."""
         done = int(((self.runs.model == model) & (self.runs.status == "done")).sum())
-        mine = self.values[self.values.model == model]
-        return done - int((~mine.is_unmeasured).sum())
+        values = self.values[self.values.model == model]
+        return done - int((~values.is_unmeasured).sum())
 
     def best(self, model: str, number: int) -> pd.DataFrame:
         """The best runs of a model, the best first; none where there is nothing to be near to."""
@@ -116,34 +108,38 @@ class Comparison:
 
     def sweep(self, model: str) -> Sweep:
         """The costs of a model's runs that count."""
-        mine = self.of(model)
-        return Sweep(mine.cost.to_numpy(float), mine.configuration.to_numpy())
+        runs = self.of(model)
+        return Sweep(runs.cost.to_numpy(float), runs.configuration.to_numpy())
+
+    def source(self, statistic: str, *purpose: str) -> np.random.Generator:
+        """Make the random stream of a statistic: a function of what it is for, so that the same records give the same page."""
+        words = (statistic, self.measure.name, self.protocol_id, *purpose)
+        return np.random.default_rng([*"/".join(words).encode()])
 
 
 def comparisons(tables: Tables, final: pd.DataFrame) -> dict[str, list[Comparison]]:
-    """What may be compared, by metric in the order of `MEASURES`: settings in their order, in each the main protocol first.
+    """Decide what may be compared, by metric in the order of `Tables.measures`.
 
-    The main protocol is the one by which most runs have a value, the latest of equals; of a metric to match, among those by which
-    real images have one too.
+    A metric's comparisons stand in the order of the settings, in each the one by the main protocol first: that by which most runs
+    have a value, the latest of equals; of a metric to match, among those by which real images have one too.
     """
     known = set(zip(tables.records.model, tables.records.metric, strict=True))
-    found = {}
-    for metric, measure in MEASURES.items():
+    by_metric = {}
+    for metric, measure in tables.measures.items():
         models = {model for model in tables.runs.model if (model, metric) in known}
         runs = tables.runs
         if measure.kind == "autoencoder":
             runs = runs[runs.model.isin(models)]
-        if those := list(_comparisons(tables, runs, final[final.metric == metric], measure)):
-            found[metric] = those
-    return found
+        if of_metric := list(_comparisons(tables, runs, final[final.metric == metric], measure)):
+            by_metric[metric] = of_metric
+    return by_metric
 
 
-def _comparisons(tables: Tables, runs: pd.DataFrame, ours: pd.DataFrame, measure: Measure) -> Iterator[Comparison]:
-    everyone = tuple(tables.runs.model.unique())
+def _comparisons(tables: Tables, runs: pd.DataFrame, final: pd.DataFrame, measure: MetricInfo) -> Iterator[Comparison]:
     for setting in tables.settings:
-        mine = ours[ours.setting == setting]
-        valued = mine[mine.value.notna()]
-        is_model = ~valued.model.isin(list(REFERENCES))
+        of_setting = final[final.setting == setting]
+        valued = of_setting[of_setting.value.notna()]
+        is_model = ~valued.model.isin(REFERENCES)
         matched = set(valued.loc[valued.model == "real", "protocol_id"])
         latest_first = list(valued.protocol_id.unique())[::-1]
 
@@ -151,33 +147,36 @@ def _comparisons(tables: Tables, runs: pd.DataFrame, ours: pd.DataFrame, measure
             return (measure.goal == "match" and name not in matched, -int((is_model & (valued.protocol_id == name)).sum()))
 
         for protocol_id in sorted(latest_first, key=merit):
-            values = mine[mine.protocol_id == protocol_id]
-            here = runs[runs.setting == setting]
-            yield Comparison(measure, setting, protocol_id, json.loads(values.protocol.iloc[0]), values, here, everyone)
+            values = of_setting[of_setting.protocol_id == protocol_id]
+            protocol = json.loads(values.protocol.iloc[0])
+            yield Comparison(measure, setting, protocol_id, protocol, values, runs[runs.setting == setting])
 
 
-def main_comparisons(found: Mapping[str, Sequence[Comparison]]) -> dict[str, list[Comparison]]:
-    """Of each metric and setting the comparison by the main protocol."""
-    return {metric: main_and_further(those)[0] for metric, those in found.items()}
+def main_and_further(comparisons: Sequence[Comparison]) -> tuple[list[Comparison], list[Comparison]]:
+    """Part a metric's comparisons into those by the main protocols, one a setting, and those by any others."""
+    main = {comparison.setting: comparison for comparison in reversed(comparisons)}  # the main protocol's comes first
+    return (
+        [comparison for comparison in comparisons if main[comparison.setting] is comparison],
+        [comparison for comparison in comparisons if main[comparison.setting] is not comparison],
+    )
 
 
-def main_and_further(those: Sequence[Comparison]) -> tuple[list[Comparison], list[Comparison]]:
-    """A metric's comparisons by the main protocols, one a setting, and those by any others."""
-    main = {some.setting: some for some in reversed(those)}  # the main protocol's comes first
-    return [some for some in those if main[some.setting] is some], [some for some in those if main[some.setting] is not some]
-
-
-def not_measured(tables: Tables, found: Mapping[str, Sequence[Comparison]]) -> dict[str, str]:
-    """Metrics that no run of a setting has a value of by some protocol, by their titles, and why."""
-    known = {(metric, some.setting, some.protocol_id) for metric, those in found.items() for some in those}
-    absent = tables.records[tables.records.value.isna() & tables.records.metric.isin(list(MEASURES))]
+def not_measured(tables: Tables, comparisons: Mapping[str, Sequence[Comparison]]) -> dict[str, str]:
+    """Find the metrics that no run of a setting has a value of by some protocol, by their titles, and why."""
+    known = {
+        (metric, comparison.setting, comparison.protocol_id)
+        for metric, of_metric in comparisons.items()
+        for comparison in of_metric
+    }
+    absent = tables.records[tables.records.value.isna() & tables.records.metric.isin(list(tables.measures))]
     absent = absent.merge(tables.runs[["run", "setting"]], on="run")
     several = len(tables.settings) > 1
     reasons: dict[str, list[str]] = {}
     for row in absent.drop_duplicates(["metric", "setting", "protocol_id"]).itertuples():
-        protocol = json.loads(row.protocol)
-        if (row.metric, row.setting, row.protocol_id) not in known and protocol.get("evaluation") != SECOND:
-            reason = protocol.get("not_available", "no reason was recorded")
+        is_second = json.loads(row.protocol).get("evaluation") == SECOND
+        if (row.metric, row.setting, row.protocol_id) not in known and not is_second:
+            reason = row.reason or "no reason was recorded"
             where = f", {row.setting}" if several else ""
-            reasons.setdefault(MEASURES[str(row.metric)].title, []).append(f"{reason} (protocol {row.protocol_id}{where})")
+            title = tables.measures[str(row.metric)].title
+            reasons.setdefault(title, []).append(f"{reason} (protocol {row.protocol_id}{where})")
     return {title: "; ".join(texts) for title, texts in reasons.items()}

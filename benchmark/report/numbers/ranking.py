@@ -1,18 +1,18 @@
-"""Which of two values is better? Every ranking, quartile and statistic of a report goes by the costs that are made here."""
+"""Rank runs: turn values into costs, of which the smaller is better; every quartile and statistic of a report goes by them."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from benchmark.report.numbers.statistics import QUARTILES, quantiles
-from metrics.catalogue import Measure
+from benchmark.report.numbers.statistics import QUARTILES, Interval, quantiles
+from metrics.catalogue import MetricInfo
 
 BEST = 10
 """How many of the best runs are marked by black circles (Rosca et al. 2017, figure 2)."""
 
 
-def costs(values: np.ndarray, measure: Measure, reference: float) -> np.ndarray:
-    """Smaller is better, whatever the metric's goal.
+def costs(values: np.ndarray, measure: MetricInfo, reference: float) -> np.ndarray:
+    """Turn values into costs, of which the smaller is better, whatever the metric's goal.
 
     Args:
         values: (n,); NaN where a run has none.
@@ -28,32 +28,43 @@ def costs(values: np.ndarray, measure: Measure, reference: float) -> np.ndarray:
     return np.where(np.isnan(cost), np.inf, cost)
 
 
-def value_of(cost: float, measure: Measure) -> float:
-    """The value of a cost; of a `match` metric the distance to the reference, for there are two such values."""
+def value_of(cost: float, measure: MetricInfo) -> float:
+    """Turn a cost back into a value; of a `match` metric the distance to the reference, for there are two such values."""
     return -cost + 0.0 if measure.goal == "maximize" else cost  # no negative zero
 
 
-def scale_of(measure: Measure) -> str:
-    """What `value_of` gives, for an axis."""
+def in_unit(cost: float, interval: Interval, measure: MetricInfo) -> tuple[float, float, float]:
+    """Turn a cost and its interval into values: (value, low, high), low <= high; NaN for what lies among lost runs."""
+    value, *ends = (or_nan(value_of(float(number), measure)) for number in (cost, interval.low, interval.high))
+    low, high = ends if measure.goal != "maximize" else ends[::-1]
+    return value, low, high
+
+
+def scale_of(measure: MetricInfo) -> str:
+    """Name what `value_of` returns, for an axis."""
     return f"distance to real images in {measure.unit}" if measure.goal == "match" else measure.unit
 
 
-def best_first(values: np.ndarray, measure: Measure, reference: float) -> np.ndarray:
-    """The positions of values (n,) from the best to the worst; equals stay in their order, runs without a value come last."""
+def best_first(values: np.ndarray, measure: MetricInfo, reference: float) -> np.ndarray:
+    """Order values (n,) from the best to the worst: their positions; equals stay in order, runs without a value come last."""
     return np.argsort(costs(values, measure, reference), kind="stable")
 
 
-def quartiles(cost: np.ndarray, measure: Measure) -> tuple[float | None, float | None, float | None]:
-    """Lower quartile, median and upper quartile of the runs with these costs (n,), in the metric's unit.
+def quartiles(cost: np.ndarray, measure: MetricInfo) -> tuple[float | None, float | None, float | None]:
+    """Compute the lower quartile, median and upper quartile of the runs with these costs (n,), in the metric's unit.
 
     Of a metric to match, of the distances to the reference: values on both sides of it would average to perfection. Interpolated
     linearly between neighbours in rank, as numpy does; None where a neighbour is a run without a value.
     """
     if not len(cost):
         return None, None, None
-    found = [value_of(float(one), measure) for one in quantiles(cost, QUARTILES)]
-    first, middle, third = sorted(found)
+    first, middle, third = sorted(value_of(float(quantile), measure) for quantile in quantiles(cost, QUARTILES))
     return _or_none(first), _or_none(middle), _or_none(third)
+
+
+def or_nan(value: float) -> float:
+    """Replace infinity, which is no value, by NaN."""
+    return value if np.isfinite(value) else float("nan")
 
 
 def _or_none(value: float) -> float | None:

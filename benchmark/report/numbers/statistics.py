@@ -1,4 +1,4 @@
-"""The statistics of a sweep: quartiles, the best of k, agreement of metrics, noise of seeds; each with what chance alone gives.
+"""Compute the statistics of a sweep: quartiles, best of k, agreement of metrics, noise of seeds, beside what chance alone gives.
 
 A *run* is one training of one *configuration* with one seed. Its *cost* is a metric turned so that smaller is better, in the
 metric's unit; inf for a run that diverged or failed, which so ranks worst, tied with the others without a value.
@@ -62,7 +62,7 @@ class Interval:
 
 
 def quantiles(costs: ArrayLike, shares: ArrayLike) -> np.ndarray:
-    """The costs below which the given shares of the runs lie, linear between neighbours in rank.
+    """Compute the costs below which the given shares of the runs lie, linear between neighbours in rank.
 
     Definition 7 of Hyndman & Fan (1996), numpy's default; but where numpy says NaN between a number and inf, this says inf.
 
@@ -83,7 +83,7 @@ def quantiles(costs: ArrayLike, shares: ArrayLike) -> np.ndarray:
 
 
 def quartile_intervals(sweep: Sweep, source: np.random.Generator, resamples: int = 1000) -> tuple[Interval, Interval, Interval]:
-    """95 % intervals of the three quartiles of the costs, by the percentile bootstrap over configurations.
+    """Compute 95 % intervals of the three quartiles of the costs, by the percentile bootstrap over configurations.
 
     Returns:
         Those of the lower quartile, the median and the upper quartile; NaN with a single configuration, for there is
@@ -91,13 +91,13 @@ def quartile_intervals(sweep: Sweep, source: np.random.Generator, resamples: int
     """
     codes, clusters = _codes(sweep.configuration)
     blocks = _bootstrap(clusters, source, resamples, len(codes))
-    found = np.concatenate([_resampled(sweep.costs, codes, counts).quantiles(np.array(QUARTILES)) for counts in blocks])
-    lower, median, upper = _intervals(found, clusters)
+    draws = np.concatenate([_resampled(sweep.costs, codes, counts).quantiles(np.array(QUARTILES)) for counts in blocks])
+    lower, median, upper = _intervals(draws, clusters)
     return lower, median, upper
 
 
 def best_of_k(costs: ArrayLike, ks: Sequence[int]) -> np.ndarray:
-    """The expected smallest cost among k runs that are drawn at random, without replacement, of those that were made.
+    """Compute the expected smallest cost among k runs drawn at random, without replacement, of those that were made.
 
     E = Σ_j C(n - j, k - 1) / C(n, k) · (j-th smallest cost), the mean over all subsets of k runs: exact, and an unbiased
     estimate of the expectation for k new runs (Tang et al., Showing Your Work Doesn't Always Work, ACL 2020).
@@ -118,7 +118,7 @@ def best_of_k(costs: ArrayLike, ks: Sequence[int]) -> np.ndarray:
 
 
 def best_of_k_intervals(sweep: Sweep, ks: Sequence[int], source: np.random.Generator, resamples: int = 1000) -> list[Interval]:
-    """95 % intervals of `best_of_k`, pointwise, by the percentile bootstrap over configurations.
+    """Compute 95 % intervals of `best_of_k`, pointwise, by the percentile bootstrap over configurations.
 
     Near k = n they are too narrow, and their lower ends too high: no resample holds a run better than the best that was
     seen. Where configurations differ in their number of runs so do resamples; one of fewer than k runs gives its smallest cost.
@@ -132,12 +132,12 @@ def best_of_k_intervals(sweep: Sweep, ks: Sequence[int], source: np.random.Gener
     wanted = _draws(ks, len(sweep.costs))
     codes, clusters = _codes(sweep.configuration)
     blocks = _bootstrap(clusters, source, resamples, len(codes))
-    found = np.concatenate([_resampled(sweep.costs, codes, counts).best_of(wanted) for counts in blocks])
-    return _intervals(found, clusters)
+    draws = np.concatenate([_resampled(sweep.costs, codes, counts).best_of(wanted) for counts in blocks])
+    return _intervals(draws, clusters)
 
 
 def rank_correlation(a: ArrayLike, b: ArrayLike) -> float:
-    """Spearman's rank correlation of two metrics' costs of the same runs, in [-1, 1], 1 where they order the runs alike.
+    """Compute Spearman's rank correlation of two metrics' costs of the same runs: in [-1, 1], 1 where they order the runs alike.
 
     Ties have their average rank, and so have the runs without a value, as the worst.
 
@@ -174,8 +174,8 @@ def rank_correlation_interval(
     a, b = _pair(a, b)
     codes, clusters = _codes(_labels(configuration, len(a), "configuration"))
     blocks = _bootstrap(clusters, source, resamples, len(codes))
-    found = np.concatenate([_correlations(_weights(counts, codes), a, b) for counts in blocks])
-    return _intervals(found[:, None], clusters)[0]
+    draws = np.concatenate([_correlations(_weights(counts, codes), a, b) for counts in blocks])
+    return _intervals(draws[:, None], clusters)[0]
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ class Disagreement:
 
 
 def disagreement(a: ArrayLike, b: ArrayLike) -> Disagreement:
-    """The share of runs strictly better than the median by metric a and strictly worse than the median by metric b.
+    """Compute the share of runs strictly better than the median by metric a and strictly worse than the median by metric b.
 
     One direction, as in Rosca et al. (arXiv:1706.04987): "in the top half by one and in the bottom half by the other". For an
     even number of runs without ties `disagreement(b, a)` is the same. For an odd number the runs at the medians are in no half,
@@ -229,7 +229,7 @@ class VarianceExplained:
 
 
 def variance_explained(sweep: Sweep, levels: ArrayLike) -> VarianceExplained:
-    """The share of the variance of the configurations' ranks that lies between the levels of one hyperparameter.
+    """Compute the share of the variance of the configurations' ranks that lies between the levels of one hyperparameter.
 
     The unit is the configuration, for seeds are no replicates of a hyperparameter's effect: runs are ranked (ties have their
     average rank, runs without a value are the worst), a configuration has the mean rank of its runs, and configurations are
@@ -282,7 +282,7 @@ class SeedNoise:
 
 
 def seed_noise(sweep: Sweep) -> SeedNoise | None:
-    """Variance between seeds and between configurations: one-way random effects, estimated from the mean squares.
+    """Estimate the variance between seeds and between configurations: one-way random effects, from the mean squares.
 
     seed² = MS_within; sweep² = max(0, (MS_between - MS_within) / n₀) with n₀ = (N - Σ n_i² / N) / (g - 1) runs a configuration
     (Searle, Casella & McCulloch, Variance Components, 1992, section 3.6). Runs without a value are left out, so that
@@ -329,7 +329,7 @@ class Improvement:
 
 
 def probability_of_improvement(a: Sweep, b: Sweep, source: np.random.Generator, resamples: int = 1000) -> Improvement:
-    """The probability that a random run of a has a smaller cost than a random run of b; ties, failures too, count half.
+    """Compute how likely a random run of a has a smaller cost than a random run of b; ties, failures too, count half.
 
     Mann & Whitney's U / (n m), as in Agarwal et al. (arXiv:2108.13264). The interval is the percentile bootstrap's; the
     configurations of both sweeps are resampled, each on its own.
@@ -338,13 +338,13 @@ def probability_of_improvement(a: Sweep, b: Sweep, source: np.random.Generator, 
         The interval is NaN where one of the sweeps has a single configuration.
     """
     (a_codes, a_clusters), (b_codes, b_clusters) = _codes(a.configuration), _codes(b.configuration)
-    found = []
+    draws = []
     for size in _blocks(resamples, max(len(a_codes), len(b_codes))):
         a_weights = _weights(_draw(a_clusters, source, size), a_codes)
         b_weights = _weights(_draw(b_clusters, source, size), b_codes)
-        found.append(_wins(a_weights, a.costs, b_weights, b.costs))
+        draws.append(_wins(a_weights, a.costs, b_weights, b.costs))
     probability = _wins(np.ones((1, len(a_codes))), a.costs, np.ones((1, len(b_codes))), b.costs)
-    interval = _intervals(np.concatenate(found)[:, None], min(a_clusters, b_clusters))[0]
+    interval = _intervals(np.concatenate(draws)[:, None], min(a_clusters, b_clusters))[0]
     return Improvement(float(probability[0]), interval)
 
 
@@ -362,7 +362,7 @@ class EqualBudget:
 
 
 def at_equal_budget(sweep: Sweep, configurations: int, source: np.random.Generator, draws: int = 1000) -> EqualBudget:
-    """The quartiles and the best of a search over fewer configurations, so that sweeps of different sizes compare.
+    """Estimate the quartiles and the best of a search over fewer configurations, so that sweeps of different sizes compare.
 
     Medians over random subsets of the configurations, without replacement, each configuration with all its seeds: a mean would
     be infinite for a single subset without values. The interval is the spread of the subsets' bests, and shrinks to nothing as
@@ -380,44 +380,44 @@ def at_equal_budget(sweep: Sweep, configurations: int, source: np.random.Generat
     codes, clusters = _codes(sweep.configuration)
     if not 1 <= configurations <= clusters:
         raise ValueError(f"a subset has 1 to {clusters} configurations, not {configurations}")
-    found = []
+    summaries = []
     for size in _blocks(draws, len(codes)):
         chosen = np.tile(np.arange(clusters) < configurations, (size, 1)).astype(np.intp)
         sample = _resampled(sweep.costs, codes, source.permuted(chosen, axis=1))
-        found.append(np.column_stack([sample.quantiles(np.array(QUARTILES)), sample.costs[sample.starts]]))
-    subsets = np.concatenate(found)
+        summaries.append(np.column_stack([sample.quantiles(np.array(QUARTILES)), sample.costs[sample.starts]]))
+    subsets = np.concatenate(summaries)
     quartile_1, median, quartile_3, best = (float(quantiles(column, [0.5])[0]) for column in subsets.T)
     low, high = quantiles(subsets[:, 3], ENDS)
     return EqualBudget(quartile_1, median, quartile_3, best, Interval(float(low), float(high)))
 
 
 def difference(a: Sweep, b: Sweep) -> float:
-    """Mann & Whitney's two-sided p-value that the configurations of two sweeps do not differ; the unit is the configuration.
+    """Test by Mann & Whitney whether the configurations of two sweeps differ: the two-sided p-value.
 
-    A configuration counts with the mean rank of its runs among all runs of both. Exact where a sweep has at most eight
-    configurations and none are tied, else normal with a correction for ties. Two against two configurations never give less than
-    a third.
+    The unit is the configuration, which counts with the mean rank of its runs among all runs of both. Exact where a sweep has at
+    most eight configurations and none are tied, else normal with a correction for ties. Two against two configurations never give
+    less than a third.
 
     Returns:
         NaN where a sweep has a single configuration, which says nothing about others.
     """
     ranks = _ranks(np.concatenate([a.costs, b.costs]))
     means = []
-    for sweep, mine in ((a, ranks[: len(a.costs)]), (b, ranks[len(a.costs) :])):
+    for sweep, sweep_ranks in ((a, ranks[: len(a.costs)]), (b, ranks[len(a.costs) :])):
         codes, clusters = _codes(sweep.configuration)
         if clusters < 2:
             return math.nan
-        means.append(np.bincount(codes, mine) / np.bincount(codes))
+        means.append(np.bincount(codes, sweep_ranks) / np.bincount(codes))
     return float(mannwhitneyu(*means).pvalue)
 
 
 def holm(p_values: ArrayLike) -> np.ndarray:
-    """Holm's correction of p-values (n,) for the number of tests; NaN, a test that was not made, stays and does not count."""
+    """Correct p-values (n,) for the number of tests by Holm; NaN, a test that was not made, stays and does not count."""
     p = np.asarray(p_values, dtype=np.float64)
-    found, made = np.full(len(p), np.nan), np.flatnonzero(~np.isnan(p))
+    corrected, made = np.full(len(p), np.nan), np.flatnonzero(~np.isnan(p))
     order = made[np.argsort(p[made], kind="stable")]
-    found[order] = np.minimum(1, np.maximum.accumulate(p[order] * (len(made) - np.arange(len(made)))))
-    return found
+    corrected[order] = np.minimum(1, np.maximum.accumulate(p[order] * (len(made) - np.arange(len(made)))))
+    return corrected
 
 
 # Checks of what comes in
@@ -483,14 +483,14 @@ class _SortedSamples:
 
     def best_of(self, ks: np.ndarray) -> np.ndarray:
         """(samples, ks); see `best_of_k`. A k above a sample's size counts as its size."""
-        found = np.empty((len(self.sizes), len(ks)))
+        means_of_best = np.empty((len(self.sizes), len(ks)))
         for size in np.unique(self.sizes):  # one where all configurations have equally many runs
             rows = np.flatnonzero(self.sizes == size)
             costs = self.costs[self.starts[rows][:, None] + np.arange(size)]
             k, missing = np.minimum(ks, size), np.isinf(costs)
             means = np.where(missing, 0.0, costs) @ _weights_of_smallest(size, k)  # 0, for inf times a weight of 0 is NaN
-            found[rows] = np.where(k <= missing.sum(axis=1, keepdims=True), np.inf, means)
-        return found
+            means_of_best[rows] = np.where(k <= missing.sum(axis=1, keepdims=True), np.inf, means)
+        return means_of_best
 
 
 def _weights_of_smallest(n: int, ks: np.ndarray) -> np.ndarray:
@@ -543,9 +543,9 @@ def _weights(counts: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return np.take(counts.astype(np.float64), codes, axis=1)
 
 
-def _intervals(found: np.ndarray, clusters: int) -> list[Interval]:
+def _intervals(draws: np.ndarray, clusters: int) -> list[Interval]:
     """Percentile intervals of the columns of (resamples, statistics), without the resamples where a statistic is undefined."""
-    columns = [column[~np.isnan(column)] for column in found.T]
+    columns = [column[~np.isnan(column)] for column in draws.T]
     if clusters < 2:
         return [Interval(math.nan, math.nan) for _ in columns]
     ends: list[Any] = [quantiles(column, ENDS).tolist() if len(column) else (math.nan, math.nan) for column in columns]

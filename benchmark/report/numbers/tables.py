@@ -1,10 +1,11 @@
-"""Studies' records as tables: every row, every run, and the values at the runs' ends by what they may be compared with."""
+"""Read studies' records into tables: every row, every run, and the values at the runs' ends by what they may be compared with."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ import pandas as pd
 from benchmark.errors import UserError
 from benchmark.records.rows import RecordFile, Row
 from benchmark.records.run_folder import RunFolder
-from benchmark.records.study_folder import read_study
-from metrics.catalogue import MEASURES, NOT_SCORES, SECOND
+from benchmark.records.study_folder import read_study, study_metrics
+from metrics.catalogue import NOT_SCORES, SECOND, MetricInfo
 
 COLUMNS = (
     "study",
@@ -33,6 +34,8 @@ COLUMNS = (
     "protocol",
     "hyperparameters",
     "protocol_id",
+    "missing",
+    "reason",
 )
 RUN_COLUMNS = (
     "study",
@@ -54,8 +57,6 @@ RUN_COLUMNS = (
 LOST = ("diverged", "failed")
 COPIES = ("done", *LOST, "running", "missing")
 """Of a run that several studies hold, the copy counts whose status comes first here."""
-NOT_FINITE = "the value is "
-"""How the reason begins for a value that was measured, and is infinite or not a number."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,11 @@ class Tables:
         """What runs must share to be compared, in the order of the studies."""
         return list(self.runs.setting.unique())
 
+    @cached_property
+    def measures(self) -> dict[str, MetricInfo]:
+        """How every metric is read that may stand in the records: ours, and those that a study describes as its user's own."""
+        return {name: metric for study in reversed(self.studies) for name, metric in study_metrics(study).items()}
+
 
 def read_tables(folders: Sequence[Path]) -> Tables:
     """Read studies, also such that are still running.
@@ -83,11 +89,11 @@ def read_tables(folders: Sequence[Path]) -> Tables:
         UserError: if a folder holds no study, a row is damaged, or no run has recorded anything yet.
     """
     studies = [read_study(folder) for folder in folders]
-    found = [
+    runs_by_study = [
         _read_runs(folder, study, setting)
         for folder, study, setting in zip(folders, studies, label_settings(studies), strict=True)
     ]
-    copies = pd.concat(found, ignore_index=True)
+    copies = pd.concat(runs_by_study, ignore_index=True)
     finished_first = copies.assign(place=copies.status.map(COPIES.index)).sort_values("place", kind="stable")
     runs = copies.loc[finished_first.drop_duplicates("run").index.sort_values()].reset_index(drop=True)
     records = _read_records(runs, finished_first)
@@ -97,7 +103,7 @@ def read_tables(folders: Sequence[Path]) -> Tables:
 
 
 def label_settings(studies: Sequence[Mapping[str, Any]]) -> list[str]:
-    """For each study the setting of its runs: the data set, and the iterations, width and so on where studies differ in them."""
+    """Name the setting of each study's runs: the data set, and the iterations, width and so on where studies differ in them."""
     words = {"iterations": "{} iterations", "width": "width {:g}", "batch_size": "batch {}", "threads": "{} threads"}
     defaults = {"threads": 1}
     versions = _versions(studies)
@@ -122,15 +128,15 @@ def label_settings(studies: Sequence[Mapping[str, Any]]) -> list[str]:
 def _versions(studies: Sequence[Mapping[str, Any]]) -> list[str]:
     """For each study the first one that holds the same code of the models that both hold."""
     seen: dict[str, dict[str, str]] = {}
-    found = []
+    versions = []
     for number, study in enumerate(studies):
         code = study.get("code", {})
         same = (name for name, other in seen.items() if all(other.get(path, hash_) == hash_ for path, hash_ in code.items()))
         own = study["study"] if study["study"] not in seen else f"{study['study']} ({number + 1})"  # one of the same name
         name = next(same, own)
         seen.setdefault(name, {}).update(code)
-        found.append(name)
-    return found
+        versions.append(name)
+    return versions
 
 
 def _read_runs(folder: Path, study: Mapping[str, Any], setting: str) -> pd.DataFrame:
@@ -174,8 +180,9 @@ def _read_records(runs: pd.DataFrame, copies: pd.DataFrame) -> pd.DataFrame:
         hyperparameters = json.dumps(run.hyperparameters, sort_keys=True)
         for (*_, key), row in _rows_of_copies(folders[run.run]).items():
             protocol = json.dumps(row.protocol, sort_keys=True)
+            about = (run.study, run.run, run.model, run.dataset, run.seed, row.iteration, run.status)
             measured = (row.metric, row.value, row.low, row.high, row.n, protocol, hyperparameters, key)
-            rows.append((run.study, run.run, run.model, run.dataset, run.seed, row.iteration, run.status, *measured))
+            rows.append((*about, *measured, row.missing or "", row.reason))
     records = pd.DataFrame(rows, columns=list(COLUMNS))
     return records.astype({"value": float, "low": float, "high": float, "n": "Int64"})
 
@@ -186,11 +193,11 @@ def _rows_of_copies(folders: Sequence[Path]) -> dict[tuple[int, str, str], Row]:
     Returns:
         Rows by iteration, metric and the protocol's hash.
     """
-    found: dict[tuple[int, str, str], Row] = {}
+    rows: dict[tuple[int, str, str], Row] = {}
     for folder in folders:
-        mine = {(row.iteration, row.metric, row.protocol_id): row for row in RecordFile(folder / "records.jsonl").read()}
-        found |= {key: row for key, row in mine.items() if key not in found or found[key].value is None}
-    return found
+        copy = {(row.iteration, row.metric, row.protocol_id): row for row in RecordFile(folder / "records.jsonl").read()}
+        rows |= {key: row for key, row in copy.items() if key not in rows or rows[key].value is None}
+    return rows
 
 
 def final_values(tables: Tables) -> pd.DataFrame:
@@ -201,42 +208,40 @@ def final_values(tables: Tables) -> pd.DataFrame:
         is no value because nobody could measure it, not because it was not finite; and second: the value of the run's second
         evaluation by a protocol that is otherwise the same, NaN where there is none, or where it could be of two.
     """
-    about = tables.runs.loc[tables.runs.status == "done"].drop(columns=["study", "model", "dataset", "seed", "status"])
+    about = tables.runs.loc[tables.runs.status == "done"].drop(columns=["study", "model", "dataset", "seed", "status", "reason"])
     joined = tables.records.drop(columns=["hyperparameters"]).merge(about, on="run")
-    final = joined[(joined.iteration == joined.iterations) & joined.metric.isin(list(MEASURES))]
+    final = joined[(joined.iteration == joined.iterations) & joined.metric.isin(list(tables.measures))]
     parts = {protocol: _parts(protocol) for protocol in final.protocol.unique()}
     final = final.assign(**{name: final.protocol.map(lambda text, name=name: parts[text][name]) for name in _parts("{}")})
-    final["is_unmeasured"] = final.value.isna() & ~final.reason.str.startswith(NOT_FINITE)
+    final["is_unmeasured"] = final.value.isna() & (final.missing != "not_finite")
     is_second = final.is_second.astype(bool)  # also where no run has come to its end
     first, key = final[~is_second], ["run", "metric", "alike"]
     second = final[is_second].drop_duplicates(key, keep="last").set_index(key).value.rename("second")
     first = first.join(second, on=key)
     first.loc[first.duplicated(key, keep=False), "second"] = np.nan
-    return first.drop(columns=["is_second", "alike", "reason"])
+    return first.drop(columns=["is_second", "alike", "missing", "reason"])
 
 
 def _parts(protocol: str) -> dict[str, Any]:
     """A protocol taken apart.
 
     Returns:
-        protocol: without the reason why a value is missing, which is given as reason; is_second: whether it is a second
-        evaluation's; alike: what both evaluations share.
+        is_second: whether it is a second evaluation's; alike: what both evaluations share.
     """
     content = json.loads(protocol)
-    reason = content.pop("not_available", "")
     own = {"evaluation", "seed", "split"}
     if content.get("split") in ("test", "validation"):  # other images, and as many as there are of them
         own.add("images")
     alike = {key: value for key, value in content.items() if key not in own}
     return {
-        "protocol": json.dumps(content, sort_keys=True),
-        "reason": reason,
         "is_second": content.get("evaluation") == SECOND,
         "alike": json.dumps(alike, sort_keys=True),
     }
 
 
 def unknown_metrics(tables: Tables) -> dict[str, int]:
-    """Metrics in the records that this version cannot read, and in how many rows they stand."""
+    """Count the rows of metrics in the records that this version cannot read."""
     counts = tables.records.metric.value_counts(sort=False)
-    return {str(name): int(n) for name, n in counts.items() if name not in MEASURES and not str(name).startswith(NOT_SCORES)}
+    return {
+        str(name): int(n) for name, n in counts.items() if name not in tables.measures and not str(name).startswith(NOT_SCORES)
+    }

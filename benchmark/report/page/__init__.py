@@ -1,1 +1,1 @@
-"""The page: what it says as plain data, and how that becomes HTML."""
+"""Turn what a report says, as plain data, into HTML."""

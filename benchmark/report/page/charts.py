@@ -1,4 +1,4 @@
-"""What is drawn on a screen: Vega-Lite specifications, without the runs' values, which the page holds once for all charts.
+"""Specify what is drawn on a screen in Vega-Lite, without the runs' values, which the page holds once for all charts.
 
 A specification names its data "points"; the page's script fills in one row a run:
 i (the run's place in the report), x, y, c (its colour) and best (is it circled).
@@ -28,7 +28,7 @@ LABEL = 13
 
 
 def panel_spec(chart: Chart, panel: Panel, labels: Sequence[str], colours: Sequence[str]) -> dict[str, Any]:
-    """The specification of one pair of axes.
+    """Specify one pair of axes.
 
     Args:
         chart: whose axes' titles these are.
@@ -57,7 +57,7 @@ def panel_spec(chart: Chart, panel: Panel, labels: Sequence[str], colours: Seque
 
 
 def curves_spec() -> dict[str, Any]:
-    """Curves of one run over its iterations: rows x, y and name, in the data "curves"."""
+    """Specify curves of one run over its iterations: rows x, y and name, in the data "curves"."""
     spec: Any = (
         alt.Chart(alt.NamedData("curves"))
         .mark_line(point=alt.OverlayMarkDef(size=12), strokeWidth=1.5)
@@ -72,7 +72,7 @@ def curves_spec() -> dict[str, Any]:
 
 
 def spanned(values: Sequence[float], lines: Sequence[float]) -> tuple[float, float]:
-    """What an axis spans: the runs, the lines that are near them, and a little more."""
+    """Choose what an axis spans: the runs, the lines that are near them, and a little more."""
     if not values:
         values = lines or [0.0]
     low, high = min(values), max(values)
@@ -84,22 +84,22 @@ def spanned(values: Sequence[float], lines: Sequence[float]) -> tuple[float, flo
 
 
 def line_labels(lines: Sequence[Line], domain: tuple[float, float]) -> list[tuple[float, str]]:
-    """Heights and words of the lines' names, moved apart where one would hide another; far ones with an arrow and their value."""
+    """Place the lines' names, (height, words) each: apart where one would hide another; far ones have an arrow and a value."""
     low, high = domain
     step = (high - low) * LABEL / HEIGHT
-    found = []
+    labels = []
     for line in sorted(lines, key=lambda line: line.value):
         far = "↑" if line.value > high else "↓" if line.value < low else ""
         text = f"{far} {line.label}: {line.value:.3g}".replace(": -", ": −") if far else line.label
-        found.append((min(max(line.value, low), high), text))
-    for number in range(1, len(found)):
-        found[number] = max(found[number][0], found[number - 1][0] + step), found[number][1]
+        labels.append((min(max(line.value, low), high), text))
+    for number in range(1, len(labels)):
+        labels[number] = max(labels[number][0], labels[number - 1][0] + step), labels[number][1]
     # What was pushed above the upper end goes back below it, and pushes what it meets.
     ceiling = high
-    for number in reversed(range(len(found))):
-        found[number] = min(found[number][0], ceiling), found[number][1]
-        ceiling = found[number][0] - step
-    return found
+    for number in reversed(range(len(labels))):
+        labels[number] = min(labels[number][0], ceiling), labels[number][1]
+        ceiling = labels[number][0] - step
+    return labels
 
 
 def _places(labels: Sequence[str]) -> alt.X:
@@ -187,6 +187,6 @@ def _lines(lines: Sequence[Line], domain: tuple[float, float]) -> Any:
 
 
 def _plain(spec: Any) -> dict[str, Any]:
-    found = spec.to_dict()
-    del found["config"]  # the page's script has one for light and one for dark
-    return dict(found)
+    content = spec.to_dict()
+    del content["config"]  # the page's script has one for light and one for dark
+    return dict(content)

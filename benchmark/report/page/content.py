@@ -1,4 +1,4 @@
-"""What a report says, as plain data: the statistics make it, the page shows it."""
+"""Hold what a report says as plain data: sections make it, the page shows it."""
 
 from __future__ import annotations
 
@@ -56,6 +56,7 @@ class Point:
 
     run: str
     """Its key."""
+    model: str
     value: float
     x: float | None = None
     """Its place on the other axis, in a scatter plot."""
@@ -63,7 +64,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Box:
-    """Quartiles of the runs of one model that have a value."""
+    """Quartiles of the runs of one model that have a value: its geometry, for screen and paper alike."""
 
     model: str
     label: str

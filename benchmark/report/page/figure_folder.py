@@ -1,4 +1,4 @@
-"""Where a report and its figures go; nothing of anybody else's is touched there."""
+"""Keep a report and its figures in their folder; nothing of anybody else's is touched there."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def claim(output: Path) -> None:
 
 
 class FigureFolder:
-    """OUTPUT/figures."""
+    """Writes the figures of a report to OUTPUT/figures."""
 
     def __init__(self, path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,24 @@ class FigureFolder:
         self.written: set[str] = set()
 
     def plot(self, name: str, figure: Figure, sentence: str, caption: str, paper: str = "", chart: Chart | None = None) -> Plot:
-        """Write a figure as PNG and SVG, and give it with its words."""
+        """Write a figure as PNG and SVG.
+
+        Args:
+            name: of its files, without a suffix; no other figure of the report has it.
+            figure: what is drawn.
+            sentence: what it shows, from the numbers.
+            caption: how to read it.
+            paper: its number in Rosca et al. 2017, if it has one.
+            chart: the same on a screen, if it is to answer to a mouse.
+
+        Returns:
+            The figure with its words, for a section.
+
+        Raises:
+            ValueError: if the report has a figure of this name already.
+        """
+        if name in self.written:
+            raise ValueError(f"two figures of the report are named {name!r}")
         self.written.add(name)
         return Plot(name, save(figure, self.path / name), sentence, caption, paper, chart)
 

@@ -1,4 +1,4 @@
-"""The page: one HTML file with everything in it that it shows, and no request to anything else."""
+"""Render the page: one HTML file with everything in it that it shows, and no request to anything else."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _END = "<!-- the details of runs follow -->"
 
 
 def render(report: Report) -> str:
-    """The report as one page of HTML; the same bytes for the same report.
+    """Render the report as one page of HTML; the same bytes for the same report.
 
     Raises:
         ValueError: if two runs have the same key, or a chart shows a run that is not in the report.
@@ -91,8 +91,8 @@ def _bundles() -> dict[str, markupsafe.Markup]:
     module = (tables / "dt_bundle.js").read_text(encoding="utf-8")
     # A module that stands in a page can export nothing: its default export, DataTable, goes to where our script finds it.
     exports = re.compile(r"export\s*\{[^{}]*?([\w$]+) as default[^{}]*\};?")
-    module, found = exports.subn(lambda match: f"window.DataTable={match[1]};", module)
-    if found != 1:
+    module, replaced = exports.subn(lambda match: f"window.DataTable={match[1]};", module)
+    if replaced != 1:
         raise RuntimeError("itables' dt_bundle.js does not export DataTable in the way that is known here")
     scripts = {
         "vega": vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"),
@@ -144,12 +144,12 @@ def _data(report: Report) -> dict[str, Any]:
 
 
 def _values(runs: Sequence[RunEntry], metric: str) -> dict[str, list[float | None]]:
-    found = {}
+    columns = {}
     for name in ("value", "low", "high", "second"):
         column = [_rounded(getattr(run.values.get(metric), name, None)) for run in runs]
         if name == "value" or any(value is not None for value in column):
-            found[name] = column
-    return found
+            columns[name] = column
+    return columns
 
 
 def _panel(
@@ -166,7 +166,7 @@ def _panel(
             models.append(model)
             labels.append(title(model))
     palette = colours(_levels(run.model for run in runs) + models)
-    found = {
+    content = {
         "title": panel.title,
         "axes": [" ".join(label.split()) for label in (chart.x_label, chart.y_label)],
         "spec": charts.panel_spec(chart, panel, labels, [_hex(palette[box.model]) for box in panel.boxes]),
@@ -176,8 +176,8 @@ def _panel(
         "places": {model: place for place, model in enumerate(models)},
     }
     if scatter:
-        found["x"] = _reference([math.nan if point.x is None else point.x for point in points], shown, values)
-    return found
+        content["x"] = _reference([math.nan if point.x is None else point.x for point in points], shown, values)
+    return content
 
 
 def _reference(column: Sequence[float], shown: Sequence[int], values: Mapping[str, Any]) -> str | list[float | None]:

@@ -1,1 +1,1 @@
-"""The sections of the report, one file each."""
+"""Hold the sections of the report, one file each; `benchmark.report.contents` has their order."""

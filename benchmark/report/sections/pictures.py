@@ -1,18 +1,23 @@
-"""Sections of pictures: samples, reconstructions, the ablation, and the best by each metric."""
+"""Show the pictures of each model's best run: samples, reconstructions, the ablation, codes, and the best by each metric."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
-from benchmark.model.registry import in_order, title
+import pandas as pd
+
+from benchmark.model.registry import REFERENCES, in_order, title
 from benchmark.report.drawing import galleries
+from benchmark.report.drawing.codes import code_covariances, code_means, sentence_on_codes
 from benchmark.report.drawing.galleries import Gallery, Shown
-from benchmark.report.drawing.style import REFERENCES
+from benchmark.report.drawing.style import colours
 from benchmark.report.numbers.comparison import Comparison
+from benchmark.report.numbers.results import Results
 from benchmark.report.numbers.tables import Tables
 from benchmark.report.page.content import Plot, Section
 from benchmark.report.page.figure_folder import FigureFolder
-from metrics.catalogue import MEASURES
+from benchmark.report.section import ReportSection
 
 ABLATION = ("alphagan", "alphagan_kl")
 PAPER_SAMPLES = {"colormnist": "Figure 3", "colormnist-mini": "Figure 3", "celeba": "Figures 4 and 7", "cifar10": "Figure 6"}
@@ -25,126 +30,153 @@ HEADINGS = {
 }
 
 
-def picture_sections(tables: Tables, main: Mapping[str, Sequence[Comparison]], folder: FigureFolder) -> Iterator[Section]:
+class Pictures(ReportSection):
     """Of each setting the pictures of each model's best run by the critic."""
-    plots: dict[str, list[Plot]] = {anchor: [] for anchor in HEADINGS}
-    notes: list[str] = []
-    for number, setting in enumerate(tables.settings):
-        here = {metric: found for metric, those in main.items() if (found := [some for some in those if some.setting == setting])}
-        best = _best_runs(tables, here, setting)
-        several = len(tables.settings) > 1
-        keep = _Keeper(folder, f"_{number + 1}" if several else "", f" ({setting})" if several else "", notes)
-        dataset = tables.runs.loc[tables.runs.setting == setting, "dataset"].iloc[0]
-        plots["samples"] += _samples(best, dataset, keep)
-        plots["best-by-metric"] += _bests(here, keep)
-        plots["reconstructions"] += _reconstructions(best, here, dataset, keep)
-        plots["codes"] += _ablation_and_codes(best, tables.runs.model, keep)
-    for anchor, heading in HEADINGS.items():
-        if plots[anchor]:
-            yield Section(anchor, heading, "", plots[anchor])
-    if notes:  # also where every picture is damaged, and no section is left to say so
-        yield Section("unreadable-pictures", "Pictures that cannot be read", notes=notes)
+
+    def show(self, results: Results, table: pd.DataFrame, figures: FigureFolder) -> Iterator[Section]:
+        """Make a section for each kind of picture that runs left, and one for pictures that cannot be read."""
+        plots: dict[str, list[Plot]] = {anchor: [] for anchor in HEADINGS}
+        notes: list[str] = []
+        settings = results.tables.settings
+        for number, setting in enumerate(settings):
+            suffix, where = (f"_{number + 1}", f" ({setting})") if len(settings) > 1 else ("", "")
+            galleries_of = _SettingsGalleries(results, setting, _Keeper(figures, suffix, where, notes))
+            plots["samples"] += galleries_of.samples()
+            plots["best-by-metric"] += galleries_of.best_by_metric()
+            plots["reconstructions"] += galleries_of.reconstructions()
+            plots["codes"] += galleries_of.ablation() + galleries_of.codes()
+        for anchor, heading in HEADINGS.items():
+            if plots[anchor]:
+                yield Section(anchor, heading, "", plots[anchor])
+        if notes:  # also where every picture is damaged, and no section is left to say so
+            yield Section("unreadable-pictures", "Pictures that cannot be read", notes=notes)
 
 
+def best_runs(tables: Tables, comparisons: Mapping[str, Comparison], setting: str) -> dict[str, Shown]:
+    """Choose each model's best run by the critic, and the first of the sanity rows; without a critic the first that is done.
+
+    Args:
+        tables: the records.
+        comparisons: of the setting, by metric.
+        setting: the setting.
+    """
+    done = tables.runs[(tables.runs.setting == setting) & (tables.runs.status == "done")]
+    critic = comparisons.get("critic") or comparisons.get("critic_in_training")
+    chosen = {}
+    for model in in_order(done.model):
+        best = critic.best(model, 1) if critic else done[:0]
+        if len(best):
+            chosen[model] = Shown(best.folder.iloc[0], model, f"critic {best.value.iloc[0]:.3g}")
+        else:
+            chosen[model] = Shown(done.loc[done.model == model, "folder"].iloc[0], model)
+    return chosen
+
+
+@dataclass(frozen=True)
 class _Keeper:
     """Writes the galleries of a setting that have something to show, and notes what could not be read."""
 
-    def __init__(self, folder: FigureFolder, suffix: str, where: str, notes: list[str]) -> None:
-        self.folder, self.suffix, self.where, self.notes = folder, suffix, where, notes
+    figures: FigureFolder
+    suffix: str
+    """Of the names of the setting's files."""
+    where: str
+    """The setting, for sentences; empty where there is one."""
+    notes: list[str]
 
     def __call__(self, name: str, gallery: Gallery, sentence: str, caption: str, paper: str) -> list[Plot]:
-        self.notes += [line for line in gallery.damaged if line not in self.notes]
+        self.notes.extend(line for line in gallery.damaged if line not in self.notes)
         if gallery.figure is None:
             return []
-        return [self.folder.plot(name + self.suffix, gallery.figure, sentence, caption, f"{paper} of the paper")]
+        return [self.figures.plot(name + self.suffix, gallery.figure, sentence, caption, f"{paper} of the paper")]
 
 
-def _samples(best: Mapping[str, Shown], dataset: str, keep: _Keeper) -> list[Plot]:
-    shown = [run for model, run in best.items() if model != "noise"]
-    return keep(
-        "samples",
-        galleries.samples(sorted(shown, key=lambda run: run.model != "real"), rows=6, columns=7),
-        f"Each model's best run by the critic{keep.where}.",
-        "Samples of the best run of each model by the critic that is trained after it, from latents of one seed; nothing is "
-        "picked by eye.",
-        PAPER_SAMPLES.get(dataset, "Figures 3, 4, 6 and 7"),
-    )
+class _SettingsGalleries:
+    """The galleries of one setting, each none or one plot."""
 
+    def __init__(self, results: Results, setting: str, keep: _Keeper) -> None:
+        self.results, self.keep, self.where = results, keep, keep.where
+        runs = results.tables.runs
+        self.dataset = runs.loc[runs.setting == setting, "dataset"].iloc[0]
+        self.comparisons = results.by_setting(setting)
+        self.best = best_runs(results.tables, self.comparisons, setting)
+        """By model, the sanity rows too."""
+        self.best_models = [run for model, run in self.best.items() if model not in REFERENCES]
 
-def _bests(here: Mapping[str, Sequence[Comparison]], keep: _Keeper) -> list[Plot]:
-    """The best run over all models by each metric that says how good samples are."""
-    found = {}
-    for metric, (some, *_) in here.items():
-        best = some.ranked(some.counted)[:2]
-        is_alone = best.cost.nunique() == len(best)  # of equals none is the best
-        if len(best) and is_alone and MEASURES[metric].kind == "samples":
-            found[some.measure.title] = best.iloc[0]
-    runs, models = {run.run for run in found.values()}, in_order({run.model for run in found.values()})
-    return keep(
-        "best_by_metric",
-        galleries.best_by_metric([(name, Shown(run.folder, run.model, f"{run.value:.3g}")) for name, run in found.items()]),
-        f"{len(found)} metrics pick {len(runs)} different run{'s' * (len(runs) > 1)} as the best{keep.where}, of "
-        f"{'; '.join(title(model) for model in models)}.",
-        "Samples of the run that each metric ranks best over all models.",
-        "Figure 14",
-    )
+    def samples(self) -> list[Plot]:
+        shown = [run for model, run in self.best.items() if model != "noise"]
+        return self.keep(
+            "samples",
+            galleries.samples(sorted(shown, key=lambda run: run.model != "real"), rows=6, columns=7),
+            f"Each model's best run by the critic{self.where}.",
+            "Samples of the best run of each model by the critic that is trained after it, from latents of one seed; nothing is "
+            "picked by eye.",
+            PAPER_SAMPLES.get(self.dataset, "Figures 3, 4, 6 and 7"),
+        )
 
+    def best_by_metric(self) -> list[Plot]:
+        """The best run over all models by each metric that says how good samples are."""
+        best = {}
+        for comparison in self.comparisons.values():
+            first_two = comparison.ranked(comparison.counted)[:2]
+            is_alone = first_two.cost.nunique() == len(first_two)  # of equals none is the best
+            if len(first_two) and is_alone and comparison.measure.kind == "samples":
+                best[comparison.measure.title] = first_two.iloc[0]
+        runs, models = {run.run for run in best.values()}, in_order({run.model for run in best.values()})
+        return self.keep(
+            "best_by_metric",
+            galleries.best_by_metric([(name, Shown(run.folder, run.model, f"{run.value:.3g}")) for name, run in best.items()]),
+            f"{len(best)} metrics pick {len(runs)} different run{'s' * (len(runs) > 1)} as the best{self.where}, of "
+            f"{'; '.join(title(model) for model in models)}.",
+            "Samples of the run that each metric ranks best over all models.",
+            "Figure 14",
+        )
 
-def _reconstructions(
-    best: Mapping[str, Shown], here: Mapping[str, Sequence[Comparison]], dataset: str, keep: _Keeper
-) -> list[Plot]:
-    sentence = f"Reconstructions of each autoencoding model's best run by the critic{keep.where}."
-    if those := here.get("reconstruction_l1"):
-        medians = {model: those[0].quartiles(model)[1] for model in those[0].models}
-        words = ", ".join(f"{title(model)} {'none' if value is None else f'{value:.3g}'}" for model, value in medians.items())
-        sentence = f"Median absolute error over each model's runs, of a range of 2{keep.where}: {words}."
-    return keep(
-        "reconstructions",
-        galleries.reconstructions([run for model, run in best.items() if model not in REFERENCES]),
-        sentence,
-        "Test images, and right below them what the models make of them. A larger latent size reconstructs better.",
-        PAPER_RECONSTRUCTIONS.get(dataset, "Figures 8 and 9"),
-    )
+    def reconstructions(self) -> list[Plot]:
+        sentence = f"Reconstructions of each autoencoding model's best run by the critic{self.where}."
+        if comparison := self.comparisons.get("reconstruction_l1"):
+            medians = {model: comparison.quartiles(model)[1] for model in comparison.models}
+            words = ", ".join(f"{title(model)} {'none' if value is None else f'{value:.3g}'}" for model, value in medians.items())
+            sentence = f"Median absolute error over each model's runs, of a range of 2{self.where}: {words}."
+        return self.keep(
+            "reconstructions",
+            galleries.reconstructions(self.best_models),
+            sentence,
+            "Test images, and right below them what the models make of them. A larger latent size reconstructs better.",
+            PAPER_RECONSTRUCTIONS.get(self.dataset, "Figures 8 and 9"),
+        )
 
-
-def _ablation_and_codes(best: Mapping[str, Shown], everyone: Iterable[str], keep: _Keeper) -> list[Plot]:
-    """The pair of the paper's ablation where both are there; codes of all autoencoding models where they are not."""
-    pair = [best[name] for name in ABLATION if name in best]
-    coded = pair if len(pair) == len(ABLATION) else [run for model, run in best.items() if model not in REFERENCES]
-    plots = []
-    if coded is pair:
-        plots += keep(
+    def ablation(self) -> list[Plot]:
+        """The pair of the paper's ablation, where both are there."""
+        pair = self._pair()
+        if len(pair) < len(ABLATION):
+            return []
+        return self.keep(
             "ablation_samples",
             galleries.samples(pair),
-            f"The α-GAN with its code discriminator, and with the empirical KL in its place{keep.where}.",
+            f"The α-GAN with its code discriminator, and with the empirical KL in its place{self.where}.",
             "Samples of the best run of either by the critic.",
             "Figure 10",
         )
-    plots += keep(
-        "code_means",
-        galleries.code_means(coded, everyone),
-        galleries.sentence_on_codes(coded),
-        "Means of the codes of test images, sorted; the prior's are 0.",
-        "Figure 11",
-    )
-    return plots + keep(
-        "code_covariance",
-        galleries.code_covariances(coded),
-        f"Codes like prior draws would show a diagonal of ones and nothing else{keep.where}.",
-        "Covariance of the codes of test images, of the best run of each model by the critic.",
-        "Figure 12",
-    )
 
+    def codes(self) -> list[Plot]:
+        """Of the pair of the paper's ablation, or of all autoencoding models where they are not both there."""
+        pair = self._pair()
+        runs = pair if len(pair) == len(ABLATION) else self.best_models
+        means = self.keep(
+            "code_means",
+            code_means(runs, colours(self.results.models)),
+            sentence_on_codes(runs),
+            "Means of the codes of test images, sorted; the prior's are 0.",
+            "Figure 11",
+        )
+        covariance = self.keep(
+            "code_covariance",
+            code_covariances(runs),
+            f"Codes like prior draws would show a diagonal of ones and nothing else{self.where}.",
+            "Covariance of the codes of test images, of the best run of each model by the critic.",
+            "Figure 12",
+        )
+        return means + covariance
 
-def _best_runs(tables: Tables, here: Mapping[str, Sequence[Comparison]], setting: str) -> dict[str, Shown]:
-    """The best run by the critic of each model, and the first of the sanity rows; without a critic the first that is done."""
-    done = tables.runs[(tables.runs.setting == setting) & (tables.runs.status == "done")]
-    critics = [here[metric][0] for metric in ("critic", "critic_in_training") if metric in here]
-    found = {}
-    for model in in_order(done.model):
-        best = critics[0].best(model, 1) if critics else done[:0]
-        if len(best):
-            found[model] = Shown(best.folder.iloc[0], model, f"critic {best.value.iloc[0]:.3g}")
-        else:
-            found[model] = Shown(done.loc[done.model == model, "folder"].iloc[0], model)
-    return found
+    def _pair(self) -> list[Shown]:
+        return [self.best[model] for model in ABLATION if model in self.best]

@@ -1,24 +1,32 @@
-"""A section for each metric: how the models' sweeps compare, and what the numbers say."""
+"""Show how the models' sweeps score: box plots as in figures 2 and 5 of Rosca et al. 2017, tables of quartiles, sentences."""
 
 from __future__ import annotations
 
+import math
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from benchmark.model.registry import title
-from benchmark.report.drawing import figures
-from benchmark.report.drawing.style import REFERENCES
+from benchmark.model.registry import REFERENCES, TITLES, title
+from benchmark.report.drawing.style import MANY, STYLE, Colours, colours, panels, spread_out
+from benchmark.report.numbers.boxes import five_numbers
 from benchmark.report.numbers.comparison import Comparison, main_and_further
 from benchmark.report.numbers.ranking import BEST
-from benchmark.report.numbers.statistics import rank_correlation
+from benchmark.report.numbers.results import Results
 from benchmark.report.numbers.summary import by_median, missing_as_none
 from benchmark.report.numbers.tables import Tables
 from benchmark.report.page.content import Box, Chart, Line, Panel, Plot, Point, Section, Table
 from benchmark.report.page.figure_folder import FigureFolder
-from metrics.catalogue import MEASURES, Measure
+from benchmark.report.section import ReportSection
+from benchmark.report.sections.prose import titles
+from metrics.catalogue import MetricInfo
 
 HOW_TO_READ = (
     "Boxes show quartiles of the runs that have a value; where some have none (“n = 3 of 4”) they rank worst in the table's "
@@ -50,125 +58,233 @@ COLUMNS = {
     "median_before_training": "before training",
 }
 """Columns of the summary to those of the page."""
+NOISE = "sample_diversity/noise "
+"""How the names of rows begin that hold the diversity of test images with noise; its standard deviation follows."""
 
 
-def score_sections(
-    tables: Tables, found: Mapping[str, Sequence[Comparison]], summary: pd.DataFrame, folder: FigureFolder
-) -> Iterator[Section]:
+class Scores(ReportSection):
     """A section a metric. A figure holds the settings side by side; values of other protocols have figures of their own."""
-    for metric, those in found.items():
-        plots, notes = [], []
-        is_first = metric == next(iter(found))
-        reading = HOW_TO_READ if is_first else "Boxes, dots, circles and lines as above."
-        columns = WHAT_COLUMNS_ARE if is_first else "Columns as above."
-        for number, some in enumerate(_by_figure(those)):
-            levels = noise_levels(tables, some) if metric == "sample_diversity" else {}
-            name = metric + (f"_{number + 1}" if number else "")
-            rows = [_rows(summary, one) for one in some]
-            plots.append(
-                folder.plot(
-                    name,
-                    figures.box_plots(some, levels),
-                    " ".join(_prefixed(one, some, sentence(mine, one.measure)) for one, mine in zip(some, rows, strict=True)),
-                    f"{reading} {MEASURES[metric].direction.capitalize()}. {MEASURES[metric].caution}".strip(),
-                    MEASURES[metric].figure,
-                    Chart(
-                        [_panel(one, levels.get(one.setting, {})) for one in some],
-                        f"{some[0].measure.unit} ({some[0].measure.direction})",
-                    ),
-                )
+
+    def show(self, results: Results, table: pd.DataFrame, figures: FigureFolder) -> Iterator[Section]:
+        """Make a section for each metric that runs have a value of."""
+        for number, (metric, comparisons) in enumerate(results.comparisons.items()):
+            columns = "Columns as above." if number else WHAT_COLUMNS_ARE
+            yield Section(
+                metric,
+                results.measures[metric].title,
+                "",
+                list(
+                    _plots(results, comparisons, "Boxes, dots, circles and lines as above." if number else HOW_TO_READ, figures)
+                ),
+                [_table(comparison, results.summary, len(comparisons) > 1, columns) for comparison in comparisons],
+                [_protocol(comparison) for comparison in comparisons],
             )
-        for one in those:
-            words = ", ".join(f"{key} {_plain(value)}" for key, value in one.protocol.items())
-            notes.append(
-                f"{one.setting}, protocol {one.protocol_id}: {words}. Numbers of other protocols do not compare with these."
-            )
-        yield Section(
-            metric, MEASURES[metric].title, "", plots, [_table(_rows(summary, one), one, those, columns) for one in those], notes
+
+
+def _plots(results: Results, comparisons: Sequence[Comparison], reading: str, figures: FigureFolder) -> Iterator[Plot]:
+    """A figure of the main protocols of all settings together, then one of each further protocol."""
+    measure = comparisons[0].measure
+    main, further = main_and_further(comparisons)
+    for number, shown in enumerate([main, *([comparison] for comparison in further)]):
+        levels = noise_levels(results.tables, shown) if measure.name == "sample_diversity" else {}
+        shown_panels = [panel_of(comparison, levels.get(comparison.setting, {})) for comparison in shown]
+        sentences = [sentence(_rows(results.summary, comparison), measure) for comparison in shown]
+        if len(shown) > 1:
+            sentences = [f"{comparison.setting}: {words}" for comparison, words in zip(shown, sentences, strict=True)]
+        yield figures.plot(
+            measure.name + (f"_{number + 1}" if number else ""),
+            box_plots(shown_panels, measure, colours(results.models)),
+            " ".join(sentences),
+            f"{reading} {measure.direction.capitalize()}. {measure.caution}".strip(),
+            measure.figure,
+            Chart(shown_panels, f"{measure.unit} ({measure.direction})"),
         )
+
+
+def _rows(summary: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
+    of_metric = summary[(summary.metric == comparison.measure.name) & (summary.setting == comparison.setting)]
+    return of_metric[of_metric.protocol_id == comparison.protocol_id]
+
+
+def _protocol(comparison: Comparison) -> str:
+    words = ", ".join(f"{key} {_plain(value)}" for key, value in comparison.protocol.items())
+    return (
+        f"{comparison.setting}, protocol {comparison.protocol_id}: {words}. Numbers of other protocols do not compare with these."
+    )
 
 
 def _plain(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _prefixed(one: Comparison, those: Sequence[Comparison], text: str) -> str:
-    return f"{one.setting}: {text}" if len(those) > 1 else text
+def noise_levels(tables: Tables, comparisons: Sequence[Comparison]) -> dict[str, dict[str, float]]:
+    """Read the diversity of test images with noise, by setting and by the noise's standard deviation (the paper's baseline).
+
+    Args:
+        tables: the records.
+        comparisons: of one figure; their own protocols count.
+    """
+    rows = tables.records[tables.records.metric.str.startswith(NOISE)]
+    rows = rows.merge(tables.runs[["run", "setting"]], on="run")
+    return {
+        comparison.setting: {
+            f"+ noise {row.metric.removeprefix(NOISE)}": row.value
+            for row in rows[(rows.protocol_id == comparison.protocol_id) & (rows.setting == comparison.setting)].itertuples()
+        }
+        for comparison in comparisons
+    }
 
 
-def _by_figure(those: Sequence[Comparison]) -> list[list[Comparison]]:
-    """The main protocols of all settings together, then each further one alone."""
-    main, further = main_and_further(those)
-    return [main, *([some] for some in further)]
+# The table
 
 
-def _rows(summary: pd.DataFrame, some: Comparison) -> pd.DataFrame:
-    chosen = (
-        (summary.metric == some.measure.metric) & (summary.setting == some.setting) & (summary.protocol_id == some.protocol_id)
-    )
-    return summary[chosen]
-
-
-def _table(rows: pd.DataFrame, some: Comparison, those: Sequence[Comparison], note: str) -> Table:
-    shown = missing_as_none(rows)
+def _table(comparison: Comparison, summary: pd.DataFrame, several: bool, note: str) -> Table:
+    shown = missing_as_none(_rows(summary, comparison))
     shown["interval"] = [
         None if low is None or high is None else f"{low:.4g} to {high:.4g}".replace(" ", "\u00a0").replace("-", "−")
         for low, high in zip(shown.median_low, shown.median_high, strict=True)
     ]
     shown["with_a_value"] = [f"{n}\u00a0of\u00a0{runs}" for n, runs in zip(shown.n, shown.runs, strict=True)]
     shown["model"] = [title(model) for model in shown.model]
-    if some.measure.goal == "match":
+    if comparison.measure.goal == "match":
         note += " Quartiles, IQR and the interval are of the runs' distances to real images; the best are values."
-    heading = f"{some.setting}, protocol {some.protocol_id}. " if len(those) > 1 else ""
-    return Table(list(COLUMNS.values()), shown[list(COLUMNS)].to_numpy().tolist(), heading + note)
+    which = f"{comparison.setting}, protocol {comparison.protocol_id}. " if several else ""
+    return Table(list(COLUMNS.values()), shown[list(COLUMNS)].to_numpy().tolist(), which + note)
 
 
-def _panel(some: Comparison, levels: Mapping[str, float]) -> Panel:
-    measured = some.measured
+# The figure: its geometry as plain data, which the page draws on a screen, and the same on paper
+
+
+def panel_of(comparison: Comparison, levels: Mapping[str, float]) -> Panel:
+    """Compute what a pair of axes shows: runs as dots, quartiles as boxes, the best as circles, the sanity rows as lines.
+
+    Args:
+        comparison: the runs.
+        levels: further lines to compare with, by label.
+    """
+    measured = comparison.measured
+    rows = zip(measured.run, measured.model, measured.value, strict=True)
+    references = [(TITLES[name], float(comparison.of_reference(name).median())) for name in REFERENCES]
     return Panel(
-        some.setting,
-        [Point(run, value) for run, value in zip(measured.run, measured.value, strict=True)],
-        [_box(some, model) for model in some.models if some.of(model).value.notna().any()],
-        [run for model in some.models for run in some.best(model, BEST).run],
-        [Line(label, level) for label, level in figures.lines_of(some, levels)],
+        comparison.setting,
+        [Point(run, model, value) for run, model, value in rows],
+        [_box(comparison, model) for model in comparison.models if comparison.of(model).value.notna().any()],
+        [run for model in comparison.models for run in comparison.best(model, BEST).run],
+        [Line(label, level) for label, level in [*references, *levels.items()] if not math.isnan(level)],
     )
 
 
-def _box(some: Comparison, model: str) -> Box:
-    values = some.of(model).value.dropna().to_numpy()
-    first, middle, third = (float(value) for value in np.quantile(values, [0.25, 0.5, 0.75]))
-    near = values[(values >= first - 1.5 * (third - first)) & (values <= third + 1.5 * (third - first))]
-    return Box(model, figures.box_label(some, model), float(near.min()), first, middle, third, float(near.max()))
+def _box(comparison: Comparison, model: str) -> Box:
+    values, without = comparison.of(model).value.dropna().to_numpy(), comparison.without_value(model)
+    label = f"{title(model)}\nn = {len(values)}" + (f" of {len(values) + without}" if without else "")
+    return Box(model, label, **five_numbers(values)._asdict())
 
 
-def noise_levels(tables: Tables, those: Sequence[Comparison]) -> dict[str, dict[str, float]]:
-    """The diversity of test images with noise, by setting and by the noise's standard deviation (the paper's baseline).
-
-    Args:
-        tables: the records.
-        those: of one figure; their own protocols count.
-    """
-    prefix = "sample_diversity/noise "
-    rows = tables.records[tables.records.metric.str.startswith(prefix)]
-    rows = rows.merge(tables.runs[["run", "setting"]], on="run")
-    return {
-        some.setting: {
-            f"+ noise {row.metric.removeprefix(prefix)}": row.value
-            for row in rows[(rows.protocol_id == some.protocol_id) & (rows.setting == some.setting)].itertuples()
-        }
-        for some in those
-    }
+def box_plots(settings: Sequence[Panel], measure: MetricInfo, palette: Colours) -> Figure:
+    """Draw panels on paper, one pair of axes a setting."""
+    places = max(2, *(len(panel.boxes) for panel in settings))
+    with mpl.rc_context(STYLE):
+        figure, every_axes = panels(len(settings), 1.2 + 0.85 * places, 2.7)
+        for panel, axes in zip(settings, every_axes, strict=True):
+            _draw_boxes(axes, panel, palette)
+            _draw_runs(axes, panel)
+            _draw_lines(axes, panel)
+            axes.set(xlabel="", ylabel=f"{measure.unit}\n({measure.direction})")
+            axes.set_title(textwrap.fill(measure.title if len(settings) == 1 else panel.title, 8 + 12 * places))
+        if len(settings) > 1:
+            figure.suptitle(measure.title, fontsize=9)
+    return figure
 
 
-def sentence(rows: pd.DataFrame, measure: Measure) -> str:
-    """What a box plot shows, in words, from its rows of the summary."""
+def _draw_boxes(axes: Axes, panel: Panel, palette: Colours) -> None:
+    if not panel.boxes:
+        return
+    ink: dict[str, Any] = {"color": "0.08", "linewidth": 0.9}
+    drawn = axes.bxp(
+        [
+            {"whislo": box.low, "q1": box.quartile_1, "med": box.median, "q3": box.quartile_3, "whishi": box.high}
+            for box in panel.boxes
+        ],
+        positions=range(len(panel.boxes)),
+        widths=0.55,
+        patch_artist=True,
+        showfliers=False,
+        manage_ticks=False,
+        boxprops={"edgecolor": ink["color"], "linewidth": ink["linewidth"]},
+        medianprops={**ink, "solid_capstyle": "butt"},
+        whiskerprops={**ink, "solid_capstyle": "butt"},
+        capprops=ink,
+    )
+    for patch, box in zip(drawn["boxes"], panel.boxes, strict=True):
+        patch.set_facecolor(sns.desaturate(palette[box.model], 0.75))
+    axes.set_xticks(range(len(panel.boxes)), [box.label for box in panel.boxes])
+
+
+def _draw_runs(axes: Axes, panel: Panel) -> None:
+    """All runs as dots, the best of each model as black circles."""
+    for position, box in enumerate(panel.boxes):
+        points = [point for point in panel.points if point.model == box.model]
+        places = position + spread_out(len(points))
+        many = len(panel.points) > MANY
+        axes.plot(places, [point.value for point in points], ".", color="0.35", markersize=2.5, rasterized=many)
+        dots = {point.run: (place, point.value) for place, point in zip(places, points, strict=True)}
+        circled = np.array([dots[run] for run in panel.best if run in dots]).reshape(-1, 2)
+        axes.scatter(circled[:, 0], circled[:, 1], s=22, facecolors="none", edgecolors="black", linewidths=0.9, zorder=5)
+
+
+def _draw_lines(axes: Axes, panel: Panel) -> None:
+    """Lines for real images, noise and further levels; one far from the runs is named at the edge, not to flatten boxes."""
+    values = [point.value for point in panel.points]
+    low, high = min(values, default=-math.inf), max(values, default=math.inf)
+    spread = high - low
+    near = [line for line in panel.lines if not spread > 0 or low - 1.5 * spread <= line.value <= high + 1.5 * spread]
+    for line in near:
+        is_real = line.label == TITLES["real"]
+        axes.axhline(line.value, color=_ink(line), linestyle="--" if is_real else ":", linewidth=1, zorder=0)
+    for line, place in zip(near, _apart(axes, [line.value for line in near]), strict=True):
+        axes.annotate(
+            line.label,
+            (1, place),
+            xycoords=("axes fraction", "data"),
+            ha="left",
+            va="center",
+            color=_ink(line),
+            fontsize=7,
+            xytext=(2, 0),
+            textcoords="offset points",
+        )
+    for is_above, edge, va, arrow in ((True, 0.98, "top", "↑"), (False, 0.02, "bottom", "↓")):
+        far = [line for line in panel.lines if line not in near and (line.value > high if is_above else line.value < low)]
+        if far:
+            words = "\n".join(f"{line.label}: {line.value:.3g} {arrow}" for line in far)
+            axes.annotate(words, (0.99, edge), xycoords="axes fraction", ha="right", va=va, color="#555555", fontsize=6)
+
+
+def _ink(line: Line) -> str:
+    return "#222222" if line.label == TITLES["real"] else "#777777"
+
+
+def _apart(axes: Axes, levels: Sequence[float]) -> list[float]:
+    """Heights for labels of these levels, moved up where one would hide another."""
+    bottom, top = axes.get_ylim()
+    step, placed = 0.05 * (top - bottom), dict[int, float]()
+    for number in sorted(range(len(levels)), key=levels.__getitem__):
+        placed[number] = max(levels[number], max(placed.values(), default=-math.inf) + step)
+    return [placed[number] for number in range(len(levels))]
+
+
+# The words
+
+
+def sentence(rows: pd.DataFrame, measure: MetricInfo) -> str:
+    """Say in words what a box plot shows, from its rows of the summary."""
     if measure.goal == "match" and "real" not in set(rows.model):
         return "No ranking: the nearest to real images is best here, and they have no value."
-    ours = by_median(rows, measure)
-    ranked, unranked = ours[ours["median"].notna()], ours[ours["median"].isna()]
+    models = by_median(rows, measure)
+    ranked, unranked = models[models["median"].notna()], models[models["median"].isna()]
     if ranked.empty:
         return "No model has a median here: too few runs came to their end."
-    references = {name: values.iloc[0] for name, values in rows[rows.model.isin(list(REFERENCES))].groupby("model").best}
+    references = {name: values.iloc[0] for name, values in rows[rows.model.isin(REFERENCES)].groupby("model").best}
     text = "; ".join(
         [
             _order(ranked, measure, complete=unranked.empty),
@@ -182,22 +298,22 @@ def sentence(rows: pd.DataFrame, measure: Measure) -> str:
     return f"{text}. {_what_a_box_is(ranked)}"
 
 
-def _order(ranked: pd.DataFrame, measure: Measure, complete: bool) -> str:
+def _order(ranked: pd.DataFrame, measure: MetricInfo, complete: bool) -> str:
     """Which models are best and last by their medians, and whether the intervals tell the first two apart."""
     what = "median distance to real images" if measure.goal == "match" else "median"
     first, last = ranked.iloc[0], ranked.iloc[-1]
     if len(ranked) == 1:
         return f"The {what} of the runs of {title(first.model)} is {first['median']:.3g}"
     if first["median"] == last["median"]:
-        return f"By the {what} of their runs {_and(ranked.model)} are equal ({first['median']:.3g})"
-    bests, lasts = (ranked.loc[ranked["median"] == end["median"], "model"] for end in (first, last))
-    whose, are = ("its", "is") if len(bests) == 1 else ("their", "are")
-    text = f"By the {what} of {whose} runs {_and(bests)} {are} best here ({first['median']:.3g}"
+        return f"By the {what} of their runs {titles(ranked.model)} are equal ({first['median']:.3g})"
+    best, last_models = (ranked.loc[ranked["median"] == end["median"], "model"] for end in (first, last))
+    whose, are = ("its", "is") if len(best) == 1 else ("their", "are")
+    text = f"By the {what} of {whose} runs {titles(best)} {are} best here ({first['median']:.3g}"
     second = ranked.iloc[1]
-    overlap = len(bests) == 1 and _overlap(first, second)
+    overlap = len(best) == 1 and _overlap(first, second)
     text += f", with an interval that overlaps that of {title(second.model)})" if overlap else ")"
     if complete:
-        text += f" and {_and(lasts)} {'is' if len(lasts) == 1 else 'are'} last ({last['median']:.3g})"
+        text += f" and {titles(last_models)} {'is' if len(last_models) == 1 else 'are'} last ({last['median']:.3g})"
     return text
 
 
@@ -207,11 +323,6 @@ def _overlap(first: pd.Series, second: pd.Series) -> bool:
     if ends.isna().all(axis=1).any():
         return False
     return bool(ends.median_low.fillna(-np.inf).max() <= ends.median_high.fillna(np.inf).min())
-
-
-def _and(models: Sequence[str]) -> str:
-    *others, final = [title(model) for model in models]
-    return f"{', '.join(others)} and {final}" if others else final
 
 
 def _what_a_box_is(ranked: pd.DataFrame) -> str:
@@ -227,154 +338,4 @@ def _what_a_box_is(ranked: pd.DataFrame) -> str:
     return (
         f"{runs}: a sweep over up to {int(ranked.configurations.max())} configurations, with up to {int(ranked.seeds.max())} "
         "seeds of each."
-    )
-
-
-def scatter_section(main: Mapping[str, Sequence[Comparison]], folder: FigureFolder) -> Iterator[Section]:
-    """Critic against diversity, figure 15."""
-    pairs = [
-        (x, y)
-        for x in main.get("sample_diversity", [])
-        for y in main.get("critic", [])
-        if x.setting == y.setting and len(figures.paired(x, y))
-    ]
-    if not pairs:
-        return
-    panels, words = [], []
-    for x, y in pairs:
-        both = figures.paired(x, y)
-        panels.append(Panel(x.setting, [Point(row.run, row.y, row.x) for row in both.itertuples()]))
-        correlation = rank_correlation(both.x_cost, both.y_cost) if len(both) > 2 else float("nan")
-        if np.isnan(correlation):
-            words.append(f"{x.setting}: too few runs to tell how diversity and critic go together.")
-        else:
-            words.append(
-                f"{x.setting}: over {len(both)} runs of all models nearness to the diversity of real images and the critic "
-                f"have a rank correlation of {correlation:.2f}; the paper found them “highly but not perfectly” correlated on "
-                "CelebA."
-            )
-    axis = "{0.measure.unit} ({0.measure.direction})".format
-    plot = folder.plot(
-        "critic_against_diversity",
-        figures.scatter([x for x, _ in pairs], [y for _, y in pairs]),
-        " ".join(words),
-        "Each dot is a run. The dashed line is the diversity of test images: nearest to it is best, and more than it is no "
-        "better than less.",
-        "Figure 15 of the paper",
-        Chart(panels, axis(pairs[0][1]), axis(pairs[0][0])),
-    )
-    yield Section("critic-against-diversity", "Critic against diversity", "", [plot])
-
-
-OVERFITTING = 0.1
-"""Share of a critic's distance that its gap between training and test images may reach."""
-
-
-def overfitting(tables: Tables, main: Mapping[str, Sequence[Comparison]]) -> list[dict[str, Any]]:
-    """Runs whose critic knows the images that it was trained on, by setting and model: in how many, and how far.
-
-    The gap E[f(validation images)] - E[f(test images)] counts where chance does not explain it (its 95 % interval is above 0)
-    and more than a tenth of the distance that the critic reports.
-    """
-    end = tables.records.merge(tables.runs.loc[tables.runs.status == "done", ["run", "iterations"]], on="run")
-    end = end[end.iteration == end.iterations]
-    found = []
-    for critic in ("critic", "critic_in_training"):
-        for some in main.get(critic, []):
-            gaps = end[(end.metric == f"{critic}_gap") & (end.protocol_id == some.protocol_id)].set_index("run")[["value", "low"]]
-            both = some.measured.set_index("run")[["model", "value"]].rename(columns={"value": "distance"}).join(gaps).dropna()
-            both["distance"] = both.distance.abs()
-            for model in some.models:
-                mine = both[both.model == model]
-                if mine.empty:
-                    continue
-                found.append(
-                    {
-                        "critic": MEASURES[critic].title,
-                        "setting": some.setting,
-                        "model": model,
-                        "n": len(mine),
-                        "remembers": int(((mine.low > 0) & (mine.value > OVERFITTING * mine.distance)).sum()),
-                        "gap": mine.value.median(),
-                        "distance": mine.distance.median(),
-                    }
-                )
-    return found
-
-
-def critic_section(tables: Tables, main: Mapping[str, Sequence[Comparison]], folder: FigureFolder) -> Iterator[Section]:
-    """Does the critic overfit? Learning curves on both held-out splits, figure 13, and the gap at the end."""
-    remembering = overfitting(tables, main)
-    plots = _curves(tables, folder)
-    if not plots and not remembering:
-        return
-    columns = ["critic", "setting", "model", "median gap", "median distance", "runs in which it overfits"]
-    rows = [
-        [
-            row["critic"],
-            row["setting"],
-            title(row["model"]),
-            row["gap"],
-            row["distance"],
-            f"warning: {row['remembers']} of {row['n']}" if row["remembers"] else f"none of {row['n']}",
-        ]
-        for row in remembering
-    ]
-    note = (
-        "Gap: how much higher the critic scores the validation images that it was trained on than test images. It overfits "
-        "where that is more than chance makes it (95 %) and more than a tenth of the distance. Then its distances are too "
-        "small: it looks for its own images, not for what is real."
-    )
-    yield Section(
-        "critic-curves", "Does the critic overfit?", _verdict(remembering), plots, [Table(columns, rows, note)] if rows else []
-    )
-
-
-SPLITS = ["critic_curve/validation", "critic_curve/test"]
-
-
-def _verdict(remembering: Sequence[Mapping[str, Any]]) -> str:
-    """The answer to the heading, by critic."""
-    words = []
-    for critic in dict.fromkeys(row["critic"] for row in remembering):
-        mine = [row for row in remembering if row["critic"] == critic]
-        runs, all_runs = sum(row["remembers"] for row in mine), sum(row["n"] for row in mine)
-        words.append(f"{critic}: {f'yes, in {runs} of {all_runs} runs' if runs else f'in none of {all_runs} runs'}.")
-    return " ".join(words)
-
-
-def _curves(tables: Tables, folder: FigureFolder) -> list[Plot]:
-    about = tables.runs.loc[tables.runs.status == "done", ["run", "setting"]]
-    points = tables.records[tables.records.metric.str.startswith("critic_curve/") & tables.records.value.notna()]
-    points = points.merge(about, on="run")
-    return [
-        folder.plot(
-            "critic_curves" + (f"_{number + 1}" if number else ""),
-            figures.critic_curves(mine, tables.runs.model),
-            " ".join(_gap(setting, rows, mine.setting.nunique() > 1) for setting, rows in mine.groupby("setting", sort=False)),
-            "The critic that is trained beside each run from half way on, on the validation images that it is trained on and "
-            "on test images; medians over the runs of a model. Validation images scored higher than test images would mean "
-            "that the critic remembers them: its line on validation images would lie below the other. Points before the end "
-            "of its budget are a learning curve, not scores.",
-            "Figure 13 of the paper",
-        )
-        for number, (_, mine) in enumerate(points.groupby("protocol_id", sort=False))
-    ]
-
-
-def _gap(setting: str, rows: pd.DataFrame, several: bool) -> str:
-    """How far the two lines of a run lie apart at the end, in words."""
-    last = rows[rows.iteration == rows.groupby("run").iteration.transform("max")]
-    ends = last.groupby(["run", "metric"]).value.mean().unstack()
-    ends = ends.reindex(columns=["critic_curve/validation", "critic_curve/test"]).dropna()
-    where = f"{setting}: " if several else ""
-    if ends.empty:
-        return f"{where}no run has both lines."
-    gap = ends["critic_curve/test"] - ends["critic_curve/validation"]  # how much higher it scores validation images
-    distance = ends["critic_curve/test"].abs().median()
-    middle = gap.median()
-    how = f"{abs(middle):.2g} {'higher' if middle > 0 else 'lower'} than" if middle else "as high as"
-    return (
-        f"{where}At the last point the critic scores validation images {how} test images (median over {len(gap)} "
-        f"run{'s' * (len(gap) > 1)}, {gap.min():.2g} to {gap.max():.2g}), where the distance is {distance:.3g}."
     )

@@ -15,21 +15,24 @@ from benchmark.evaluation import evaluate as evaluation
 from benchmark.evaluation.critics import CompanionCritic
 from benchmark.evaluation.evaluate import evaluate, lacking, reference_subject, subject_of
 from benchmark.evaluation.measurements import (
-    MEASUREMENTS,
     NOISE_LEVELS,
+    Codes,
     Diversity,
     Measurement,
     Modes,
     PostHocCritic,
+    Reconstructions,
     Scope,
     Subject,
 )
 from benchmark.evaluation.samplers import TrainingGenerator, evaluation_copy, generator_of, reconstruction_copy, reference_sampler
+from benchmark.evaluation.study_metrics import measurements_of
 from benchmark.model.train import Watcher, train
 from benchmark.randomness import stream
 from benchmark.records.rows import RecordFile
 from benchmark.trial.attempt import Attempt
 from benchmark.trial.callbacks import InTrainingCritic
+from metrics.critic import CriticNotReady
 from metrics.values import Value
 from tests.support import SETTINGS, SHAPE, iterate, make_run
 
@@ -140,22 +143,21 @@ def test_the_critic_learns_on_validation_images_and_is_judged_on_test_images():
     companion.advance(sampler, 3)
     assert len({images.numpy().tobytes() for images in drawn}) == 3  # fresh latents for every step
     assert set(greys()) == {100}
-    companion.score(sampler, 1, "critic")
-    assert set(greys()) == {200}
-    assert [row.metric for row in companion.curve(sampler, 1)] == ["critic_curve/validation", "critic_curve/test"]
+    companion.values(sampler, "critic")
+    assert greys() == [200, 100, 200]  # the value is of test images; its gap is between the splits
+    assert [value.metric for value in companion.curve(sampler)] == ["critic_curve/validation", "critic_curve/test"]
     assert greys() == [100, 200]
 
 
-def test_a_critic_short_of_its_budget_is_not_available_never_near_zero():
+def test_a_critic_short_of_its_budget_has_no_value_rather_than_one_near_zero():
     dataset = load_dataset("colormnist-mini")
     companion = CompanionCritic(dataset, SETTINGS, 5, "post-hoc", CPU)
     sampler = reference_sampler("noise", dataset, CPU)
     companion.advance(sampler, 4)
-    row = companion.score(sampler, 1, "critic")
-    assert row.value is None
-    assert "4 of its 5" in row.protocol["not_available"]
+    with pytest.raises(CriticNotReady, match="4 of its 5"):
+        companion.values(sampler, "critic")
     companion.advance(sampler, 1)
-    assert companion.score(sampler, 1, "critic").value is not None
+    assert [value.metric for value in companion.values(sampler, "critic")] == ["critic", "critic_gap"]
 
 
 MODES = ["mode_kl", "modes_covered", "recognised_share", "recognised_modes"]
@@ -196,14 +198,15 @@ def test_a_finished_run_lacks_what_was_never_measured_so(tmp_path):
     plain = scope(dataset)
     rows = measure(subject_of(small(), plain, CPU), 3)
     assert lacking(rows, plain, 3) == []
-    assert {name for some in lacking(rows, plain, 4) for name in some.metrics} == {
+    assert {name for measurement in lacking(rows, plain, 4) for name in measurement.metrics} == {
         *MODES,
         "critic",
         "critic_gap",
         "sample_diversity",
     }
-    assert [some.metrics for some in lacking(rows, scope(dataset, critic_steps=3), 3)] == [("critic", "critic_gap")]
-    assert [some.metrics for some in lacking([row for row in rows if row.metric != "modes_covered"], plain, 3)] == [tuple(MODES)]
+    assert [measurement.metrics for measurement in lacking(rows, scope(dataset, critic_steps=3), 3)] == [("critic", "critic_gap")]
+    rows = [row for row in rows if row.metric != "modes_covered"]
+    assert [measurement.metrics for measurement in lacking(rows, plain, 3)] == [tuple(MODES)]
 
 
 def test_the_second_evaluation_is_of_other_samples_by_another_critic():
@@ -217,12 +220,14 @@ def test_the_second_evaluation_is_of_other_samples_by_another_critic():
     assert [row.metric for row in again] == [row.metric for row in first]
     assert all(row.protocol["evaluation"] == "second" for row in again)
     assert not {row.protocol_id for row in first} & {row.protocol_id for row in again}
-    assert all(one.value != other.value for one, other in zip(first, again, strict=True) if one.metric not in MODES)
+    assert all(row.value != second.value for row, second in zip(first, again, strict=True) if row.metric not in MODES)
     splits = {row.metric: row.protocol["split"] for row in again if "split" in row.protocol}
     assert set(splits.values()) == {"validation"}
     assert {row.protocol["seed"] for row in again if row.metric == "critic"} == {1}
-    assert lacking(first, here, 3) == [some for some in MEASUREMENTS if some.second and some.taken(here)]
-    assert not any(some.at_start for some in MEASUREMENTS if some.second)
+    assert lacking(first, here, 3) == [
+        second for second in measurements_of(here.evaluation) if second.second and second.taken(here)
+    ]
+    assert not any(second.at_start for second in measurements_of(here.evaluation) if second.second)
 
 
 def test_the_codes_that_are_kept_are_those_of_test_images(tmp_path):
@@ -256,11 +261,13 @@ def test_a_metric_that_raises_is_a_row_that_says_so_and_is_tried_again(tmp_path,
     subject = replace(subject_of(small(), scope(load_dataset("colormnist-mini")), CPU), folder=tmp_path)
     broken, working = measure(subject, 3, [Breaks(), Works()])
     assert broken.value is None
-    assert "RuntimeError: a bug in a metric" in broken.protocol["not_available"]
+    assert broken.missing == "failed"
+    assert "RuntimeError: a bug in a metric" in broken.reason
+    assert broken.protocol == Breaks().protocol(subject.scope)
     assert "a bug in a metric" in (tmp_path / "error.txt").read_text()
     assert working.value == 1
-    monkeypatch.setattr(evaluation, "MEASUREMENTS", (Breaks(), Works()))
-    assert [some.metrics for some in lacking([broken, working], subject.scope, 3)] == [("broken",)]
+    monkeypatch.setattr(evaluation, "measurements_of", lambda _: (Breaks(), Works()))
+    assert [measurement.metrics for measurement in lacking([broken, working], subject.scope, 3)] == [("broken",)]
 
 
 def test_samples_that_are_not_finite_end_the_evaluation():
@@ -276,8 +283,8 @@ def test_protocols_hold_what_decides_about_a_number():
         replace(plain, device="cuda"),
         scope(dataset, critic_images=17, diversity_groups=2, mode_samples=17, batch_norm_draws=17),
     ):
-        for some in (Modes(), PostHocCritic(), Diversity()):
-            assert some.protocol(other) != some.protocol(plain), some
+        for measurement in (Modes(), PostHocCritic(), Diversity()):
+            assert measurement.protocol(other) != measurement.protocol(plain), measurement
     newer = type("Newer", (Modes,), {"version": 2})()
     assert newer.protocol(plain) != Modes().protocol(plain)
 
@@ -296,16 +303,17 @@ def test_what_cannot_be_had_is_a_row_that_says_why():
     rows = {row.metric: row for row in measure(reference_subject("noise", scope(photographs()), CPU), 3)}
     for metric in ("inception_score", "fid", "kid", "precision", "recall", "cifar10_inception_score"):
         assert rows[metric].value is None
-        assert rows[metric].protocol["not_available"]
+        assert rows[metric].missing == "unavailable"
+        assert rows[metric].reason
     without = {row.metric: row for row in measure(reference_subject("noise", scope(photographs(), inception_samples=64), CPU), 3)}
-    assert "nobody looked" in without["fid"].protocol["not_available"]
+    assert "nobody looked" in without["fid"].reason
     assert without["fid"].protocol_id != rows["fid"].protocol_id
 
 
 def test_the_diversity_of_real_images_is_that_of_test_images_and_noise_raises_it():
     dataset = load_dataset("colormnist-mini")
     blank = replace(dataset, splits={**dataset.splits, "test": torch.full((100, *SHAPE), 7, dtype=torch.uint8)})
-    diversity = [some for some in MEASUREMENTS if "sample_diversity" in some.metrics]
+    diversity = [measurement for measurement in measurements_of(SETTINGS.evaluation) if "sample_diversity" in measurement.metrics]
     of_blank = measure(reference_subject("real", scope(blank, "real"), CPU), 1, diversity)
     assert of_blank[0].value == pytest.approx(0, abs=1e-6)
     rows = measure(reference_subject("real", scope(dataset, "real"), CPU), 1, diversity)
@@ -314,7 +322,7 @@ def test_the_diversity_of_real_images_is_that_of_test_images_and_noise_raises_it
     assert len({row.protocol_id for row in rows}) == 1
 
 
-def test_the_statistics_of_reconstructions_are_those_of_training_images_given_back():
+def test_the_statistics_of_reconstructions_are_those_of_reconstructing_training_images():
     module, pixels = small(AlphaGAN), load_dataset("colormnist-mini")["train"][:40]
     twin = reconstruction_copy(module, pixels)
     first = next(layer for layer in twin.encoder if isinstance(layer, nn.BatchNorm2d))
@@ -330,7 +338,7 @@ def test_the_statistics_of_reconstructions_are_those_of_training_images_given_ba
 
 
 class Mirror:
-    """An autoencoding model that gives back what it gets, shifted; its codes are its prior's draws, moved and mixed."""
+    """An autoencoding model that reconstructs images shifted; its codes are its prior's draws, moved and mixed."""
 
     def __init__(self, shift=0.0, move=0.0, mix=0.0):
         self.shift, self.move, self.mix = shift, move, mix
@@ -352,8 +360,8 @@ class Mirror:
 def measured(mirror):
     dataset = load_dataset("colormnist-mini")
     here = scope(dataset, autoencoding=True, reconstructions=1000)
-    some = [some for some in MEASUREMENTS if some.metrics[0] in ("reconstruction_l1", "code_mean")]
-    return {row.metric: row for row in measure(Subject(here, reference_sampler("noise", dataset, CPU), CPU, mirror), 1, some)}
+    subject = Subject(here, reference_sampler("noise", dataset, CPU), CPU, mirror)
+    return {row.metric: row for row in measure(subject, 1, [Reconstructions(), Codes()])}
 
 
 def test_reconstructions_and_codes_are_measured_on_test_images():

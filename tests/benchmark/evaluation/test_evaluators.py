@@ -35,19 +35,19 @@ def files(tmp_path_factory):
 def test_scores_of_a_users_weights_name_them(files, tmp_path, monkeypatch):
     monkeypatch.setenv("ALPHAGAN_CACHE", str(tmp_path))
     here = scope(photographs(), inception_samples=8, inception_width=64, cifar10_samples=8)
-    how = find_evaluators(here.how, here.dataset, files["trunk"], files["cifar10"])
-    here = replace(here, settings=replace(here.settings, evaluation=how))
+    evaluation = find_evaluators(here.evaluation, here.dataset, files["trunk"], files["cifar10"])
+    here = replace(here, settings=replace(here.settings, evaluation=evaluation))
     rows = {row.metric: row for row in measure(reference_subject("noise", here, CPU), 1)}
     assert rows["inception_score"].value is None
-    assert "lacks" in rows["inception_score"].protocol["not_available"]
+    assert "lacks" in rows["inception_score"].reason
     for metric in ("fid", "kid", "precision", "recall"):
         assert rows[metric].value is not None
-        assert rows[metric].protocol["weights"] == how.inception.sha256[:12]
+        assert rows[metric].protocol["weights"] == evaluation.inception.sha256[:12]
     assert 1 <= rows["cifar10_inception_score"].value <= 10
-    assert rows["cifar10_inception_score"].protocol["weights"] == how.cifar10.sha256[:12]
-    assert find_evaluators(how, here.dataset) == how  # what a study has found stays
+    assert rows["cifar10_inception_score"].protocol["weights"] == evaluation.cifar10.sha256[:12]
+    assert find_evaluators(evaluation, here.dataset) == evaluation  # what a study has found stays
     with pytest.raises(UserError, match="no finite features of width 2048"):
-        find_evaluators(replace(how, inception_width=2048), here.dataset)
+        find_evaluators(replace(evaluation, inception_width=2048), here.dataset)
     digits = load_dataset("colormnist-mini")  # nothing to photographs' networks: they are not even looked for
     assert find_evaluators(SETTINGS.evaluation, digits, files["cifar10"], files["whole"]) == SETTINGS.evaluation
 
@@ -82,9 +82,9 @@ def test_the_download_is_checked_by_its_hash(monkeypatch, tmp_path, files):
     assert not list((tmp_path / "checkpoints").iterdir())
     digest = find_inception(files["whole"], 64, 100).sha256
     monkeypatch.setattr(inception, "PUBLISHED", digest[:8])
-    found = find_inception(None, 64, 100)
-    assert (found.sha256, found.missing) == (digest, "")
-    assert found.path == str(tmp_path / "checkpoints" / "inception.pth")
+    evaluator = find_inception(None, 64, 100)
+    assert (evaluator.sha256, evaluator.missing) == (digest, "")
+    assert evaluator.path == str(tmp_path / "checkpoints" / "inception.pth")
 
 
 @pytest.fixture

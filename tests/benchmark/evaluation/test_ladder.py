@@ -21,7 +21,7 @@ def dataset():
 
 
 def test_noise_and_blur_change_the_same_images_by_growing_amounts(dataset, tmp_path):
-    made = {some.name: some for some in corruptions(dataset, classes_of(dataset, tmp_path), CPU)}
+    made = {corruption.name: corruption for corruption in corruptions(dataset, classes_of(dataset, tmp_path), CPU)}
 
     def images(name):
         source = stream("test")
@@ -29,7 +29,7 @@ def test_noise_and_blur_change_the_same_images_by_growing_amounts(dataset, tmp_p
 
     clean = images("training images")
     for family in ("noise", "blur"):
-        changes = [(images(name) - clean).abs().mean().item() for name, some in made.items() if some.family == family]
+        changes = [(images(name) - clean).abs().mean().item() for name, corruption in made.items() if corruption.family == family]
         assert len(changes) >= 3
         assert all(0 < a < b < 1 for a, b in pairwise(changes))
     noisy = images(f"noise {NOISE[0]:g}")
@@ -43,10 +43,10 @@ def test_dropped_classes_are_gone(dataset, tmp_path):
     assert classes.min() == 0
     assert classes.max() == 9
     assert torch.equal(classes, dataset.modes["train"] // 100)
-    made = [some for some in corruptions(dataset, classes, CPU) if some.family == "classes"]
+    made = [corruption for corruption in corruptions(dataset, classes, CPU) if corruption.family == "classes"]
     pixels = {image.numpy().tobytes(): kind for image, kind in zip(dataset["train"], classes.tolist(), strict=True)}
-    for some, dropped in zip(made, DROPPED, strict=True):
-        images = ((some.sampler(50, stream("test")) + 1) * 127.5).round().byte()
+    for corruption, dropped in zip(made, DROPPED, strict=True):
+        images = ((corruption.sampler(50, stream("test")) + 1) * 127.5).round().byte()
         kinds = {pixels[image.numpy().tobytes()] for image in images}
         assert min(kinds) >= dropped
         assert len(kinds) > 1
@@ -82,14 +82,14 @@ def test_verdicts_by_hand():
 
 
 def test_a_calibration_from_end_to_end(dataset, tmp_path):
-    how = replace(SETTINGS.evaluation, mode_samples=200)
-    found = calibrate(dataset, replace(SETTINGS, evaluation=how), classes_of(dataset, tmp_path), CPU)
-    recognised = found[found.metric == "recognised_share"].set_index("corruption").value
+    evaluation = replace(SETTINGS.evaluation, mode_samples=200)
+    table = calibrate(dataset, replace(SETTINGS, evaluation=evaluation), classes_of(dataset, tmp_path), CPU)
+    recognised = table[table.metric == "recognised_share"].set_index("corruption").value
     assert recognised["training images"] > 0.85
     assert recognised["uniform noise"] == 0
-    modes = found[found.metric == "modes_covered"].set_index("corruption").value
+    modes = table[table.metric == "modes_covered"].set_index("corruption").value
     assert modes["training images"] > modes["5 of 10 classes dropped"] > modes["8 of 10 classes dropped"]
-    text = as_markdown(found, dataset, how)
+    text = as_markdown(table, dataset, evaluation)
     assert "| 8 of 10 classes dropped |" in text
     assert "*worse with every step of blur?*" in text
     assert "critics of 2 steps" in text

@@ -5,7 +5,8 @@ import pytest
 
 from benchmark.errors import UserError
 from benchmark.files import read_json, write_atomically, write_json
-from benchmark.records.rows import RecordFile, Row
+from benchmark.records.rows import RecordFile, Row, make_rows
+from metrics.values import Value
 
 ROWS = [Row(0, "a", 1.5, 1.0, 2.0, 10, {"seed": 1}), Row(5, "b", None), Row(10, "a", 0.1 + 0.2)]
 
@@ -37,12 +38,12 @@ def test_rewind_keeps_the_first_rows_and_removes_what_was_torn(tmp_path):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_what_is_not_finite_is_not_available_and_says_so(tmp_path, value):
+def test_a_value_that_is_not_finite_is_missing_and_the_row_says_why(tmp_path, value):
     records = RecordFile(tmp_path / "records.jsonl")
     records.append([Row(1, "a", value, n=3)])
     (row,) = records.read()
-    assert row.value is None
-    assert str(value) in row.protocol["not_available"]
+    assert (row.value, row.missing, row.n, row.protocol) == (None, "not_finite", 3, {})
+    assert str(value) in row.reason
     json.loads(records.path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
 
 
@@ -77,8 +78,8 @@ def test_what_follows_a_torn_line_is_whole(tmp_path):
     assert [row.metric for row in file.read()] == ["a", "c"]
 
 
-def test_the_protocols_hash_knows_every_value_and_no_reason(tmp_path):
-    row = Row(1, "a", None, protocol={"steps": 1, "not_available": "because"})
+def test_a_row_without_a_value_has_the_protocol_that_was_asked_for_and_says_why_beside_it(tmp_path):
+    row = Row(1, "a", None, protocol={"steps": 1}, missing="failed", reason="because")
     assert row.protocol_id == Row(9, "b", 2.0, protocol={"steps": 1}).protocol_id
     assert row.protocol_id != Row(1, "a", None, protocol={"steps": 2}).protocol_id
     file = RecordFile(tmp_path / "records.jsonl")
@@ -87,7 +88,51 @@ def test_the_protocols_hash_knows_every_value_and_no_reason(tmp_path):
     assert file.read() == [row]
 
 
-@pytest.mark.parametrize("line", ["{garbage", "[]", '{"iteration": 1}', '{"iteration": 1, "metric": "x", "value": "<b>"}'])
+def test_a_row_with_a_value_is_written_as_ever():
+    content = Row(5, "critic", -1.5, -2.0, -1.0, 10, {"seed": 1}).as_json()
+    line = (
+        '{"iteration": 5, "metric": "critic", "value": -1.5, "low": -2.0, "high": -1.0, "n": 10, "protocol": {"seed": 1}, '
+        '"protocol_id": "a4bbadc1c789"}'
+    )
+    assert json.dumps(content) == line
+
+
+@pytest.mark.parametrize(
+    ("sentence", "missing"),
+    [
+        ("the value is nan", "not_finite"),
+        ("the value is beyond 1e+100", "not_finite"),
+        ("measuring it failed: RuntimeError: a bug", "failed"),
+        ("the critic has had 4 of its 5 training steps", "unavailable"),
+    ],
+)
+def test_rows_of_earlier_versions_whose_protocol_has_the_reason_are_read_alike(tmp_path, sentence, missing):
+    old = {"iteration": 5, "metric": "fid", "value": None, "low": None, "high": None, "n": None}
+    old |= {"protocol": {"samples": 7, "not_available": sentence}, "protocol_id": "whatever"}
+    path = tmp_path / "records.jsonl"
+    path.write_text(json.dumps(old) + "\n")
+    assert RecordFile(path).read() == [Row(5, "fid", None, protocol={"samples": 7}, missing=missing, reason=sentence)]
+
+
+def test_values_become_rows_and_what_was_asked_for_in_vain_too():
+    values = [Value("a", 1.0, 0.5, 1.5, 3), Value("a/extra", 2.0)]
+    assert make_rows(7, values, {"steps": 1}, ["b", "a"], "failed", "because") == [
+        Row(7, "a", 1.0, 0.5, 1.5, 3, {"steps": 1}),
+        Row(7, "a/extra", 2.0, protocol={"steps": 1}),
+        Row(7, "b", None, protocol={"steps": 1}, missing="failed", reason="because"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{garbage",
+        "[]",
+        '{"iteration": 1}',
+        '{"iteration": 1, "metric": "x", "value": "<b>"}',
+        '{"iteration": 1, "metric": "x", "value": null, "missing": "lazy"}',
+    ],
+)
 def test_a_damaged_row_is_named(tmp_path, line):
     path = tmp_path / "records.jsonl"
     RecordFile(path).append([Row(1, "x", 2.0)])

@@ -26,10 +26,10 @@ def test_every_row_with_a_value_is_a_scalar(tmp_path):
     work(Job(run, tmp_path, "", "cpu", tensorboard=True, study="tiny"), Watcher())
     rows = [json.loads(line) for line in (tmp_path / "records.jsonl").read_text().splitlines()]
     expected = {(row["metric"], row["iteration"]): row["value"] for row in rows if row["value"] is not None}
-    found = scalars(tmp_path)
+    events = scalars(tmp_path)
     assert len(expected) > 20
-    assert found.keys() == expected.keys()
-    assert all(found[key] == pytest.approx(value, rel=1e-6) for key, value in expected.items())
+    assert events.keys() == expected.keys()
+    assert all(events[key] == pytest.approx(value, rel=1e-6) for key, value in expected.items())
 
 
 def test_what_a_lost_attempt_had_told_is_superseded(tmp_path):

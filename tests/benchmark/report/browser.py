@@ -112,7 +112,7 @@ def panel(runs: list[RunEntry], metric: str, models: list[str], title: str, line
     best = sorted(measured, key=lambda run: -run.values[metric].value)[:3]
     return Panel(
         title=title,
-        points=[Point(run.key, run.values[metric].value) for run in measured],
+        points=[Point(run.key, run.model, run.values[metric].value) for run in measured],
         boxes=boxes(runs, metric, models),
         best=[run.key for run in best],
         lines=lines or [],
@@ -126,10 +126,14 @@ def small_report() -> Report:
     lines = [Line("real images", -2.0), Line("noise", -60.0), Line("+ noise 0.1", -2.1)]
     other = panel(runs, "critic", models, "the same by another protocol", [Line("real images", 0.0)])
     shifted = Panel(
-        other.title, [Point(point.run, point.value + 1.25) for point in other.points], other.boxes, other.best, other.lines
+        other.title,
+        [Point(point.run, point.model, point.value + 1.25) for point in other.points],
+        other.boxes,
+        other.best,
+        other.lines,
     )
     both = [run for run in runs if len(run.values) == 2]
-    pairs = [Point(run.key, run.values["sample_diversity"].value, run.values["critic"].value) for run in both]
+    pairs = [Point(run.key, run.model, run.values["sample_diversity"].value, run.values["critic"].value) for run in both]
     curves = {
         name: [(k * 10, (k - 9) ** 2 / 10 + place) for k in range(19)]
         for place, name in enumerate(["loss/generator", "loss/discriminator", "critic_curve/validation", "critic_curve/test"])

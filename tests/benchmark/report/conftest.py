@@ -1,6 +1,8 @@
 import base64
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from benchmark.report.write import make_report
@@ -29,6 +31,18 @@ def golden_report(tmp_path_factory) -> Path:
         patch.setattr("benchmark.report.page.figure_folder.save", save_nothing)
         folders = [golden.FOLDER / name for name in golden.STUDIES]
         return make_report(folders, tmp_path_factory.mktemp("golden") / "report").parent
+
+
+@pytest.fixture(scope="session")
+def table(golden_report):
+    """Reads rows of a CSV file of the golden report, by the values of columns; of the first setting unless another is named."""
+
+    def read(name, **chosen):
+        rows = pd.read_csv(golden_report / f"{name}.csv").fillna({"model": ""})  # of all models
+        wanted = {"setting": "colormnist-mini", **chosen}
+        return rows[np.logical_and.reduce([rows[column] == value for column, value in wanted.items()])]
+
+    return read
 
 
 @pytest.fixture

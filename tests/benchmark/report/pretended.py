@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,13 @@ import pandas as pd
 from PIL import Image
 
 from benchmark.files import write_json
-from benchmark.records.rows import RecordFile, Row
-from benchmark.report.numbers.comparison import Comparison, comparisons, main_comparisons
-from benchmark.report.numbers.summary import summarize
-from benchmark.report.numbers.tables import Tables, final_values, read_tables
+from benchmark.records.rows import Missing, RecordFile, Row
+from benchmark.report.contents import CONTENTS
+from benchmark.report.numbers.results import Results
+from benchmark.report.numbers.tables import read_tables
+from benchmark.report.page.content import Section
+from benchmark.report.page.figure_folder import FigureFolder
+from benchmark.report.section import ReportSection
 from benchmark.report.write import make_report
 
 PROTOCOL = {"steps": 100}
@@ -45,6 +48,11 @@ def at_end(
     """A row at the end of a training, with an interval of this half width if there is one."""
     ends = (None, None) if value is None or not half else (value - half, value + half)
     return Row(iteration, metric, value, *ends, 5, dict(protocol))
+
+
+def without_value(metric: str, missing: Missing, reason: str, protocol: Mapping[str, Any] = PROTOCOL) -> Row:
+    """A row at the end of a training that says why it has no value."""
+    return replace(at_end(metric, None, protocol), missing=missing, reason=reason)
 
 
 def write_runs(folder: Path, runs: Iterable[PretendedRun], iterations: int = 10, **facts: Any) -> Path:
@@ -101,18 +109,25 @@ def report_of(*folders: Path) -> Path:
     return make_report(list(folders), folders[0] / "report").parent
 
 
+def results_of(*folders: Path) -> Results:
+    """What a report of studies is made from."""
+    return Results.of(read_tables(folders))
+
+
 def summary_of(*folders: Path) -> pd.DataFrame:
     """The summary of studies, by model, as it is read from summary.csv; without the rest of a report, which takes seconds."""
-    tables, found, _ = compared(*folders)
-    text = summarize(tables, [some for those in found.values() for some in those]).to_csv(index=False)
-    return pd.read_csv(io.StringIO(text)).set_index("model")
+    return pd.read_csv(io.StringIO(results_of(*folders).summary.to_csv(index=False))).set_index("model")
 
 
-def compared(*folders: Path) -> tuple[Tables, dict[str, list[Comparison]], dict[str, list[Comparison]]]:
-    """What a report of studies compares: its tables, all comparisons, and those by the main protocols."""
-    tables = read_tables(folders)
-    found = comparisons(tables, final_values(tables))
-    return tables, found, main_comparisons(found)
+def tables_of(results: Results) -> dict[str, pd.DataFrame]:
+    """The tables of all sections that have a CSV file, by its name."""
+    return {section.file: section().table(results) for section in CONTENTS if section.file}
+
+
+def shown(section: type[ReportSection], results: Results, folder: Path) -> list[Section]:
+    """What a section says on the page; its figures go to a folder."""
+    maker = section()
+    return list(maker.show(results, maker.table(results), FigureFolder(folder)))
 
 
 def write_grid(path: Path, seed: int, rows: int = 2, size: int = 4) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from metrics.catalogue import MEASURES
+from metrics.catalogue import METRICS
 from tests import golden
 
 NOBODY = 1e9
@@ -54,15 +54,15 @@ def test_every_row_of_the_summary_against_an_independent_reading(golden_report):
             rows = [json.loads(line) for line in (place / "records.jsonl").open()] if status == "done" else []
             for row in rows:
                 if row["iteration"] == study["settings"]["iterations"] and row["protocol"].get("evaluation") != "second":
-                    values[name, row["metric"], planned["model"]].append((row["value"], row["protocol"].get("not_available", "")))
+                    values[name, row["metric"], planned["model"]].append((row["value"], row.get("missing")))
                     known |= {(name, row["metric"])} if row["value"] is not None else set()
     summary = pd.read_csv(golden_report / "summary.csv").set_index(["study", "metric", "model"])
-    compared = {key for key in values if key[1] in MEASURES and key[:2] in known}
+    compared = {key for key in values if key[1] in METRICS and key[:2] in known}
     assert set(summary.index) == compared
     for study, metric, model in compared:
         row = summary.loc[(study, metric, model)]
         found = [value for value, _ in values[study, metric, model] if value is not None]
-        missing = sum(reason.startswith("the value is") for _, reason in values[study, metric, model]) + lost[study, model]
+        missing = sum(why == "not_finite" for _, why in values[study, metric, model]) + lost[study, model]
         real = values[study, metric, "real"][0][0] if (study, metric, "real") in values else math.nan
         cost = {"maximize": lambda v: -v, "minimize": lambda v: v, "match": lambda v, real=real: abs(v - real)}[row.goal]
         best = min(found, key=cost)

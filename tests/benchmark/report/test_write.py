@@ -21,15 +21,15 @@ from benchmark.records.run_folder import RunFolder
 from benchmark.records.study_folder import report_folder, study_folders
 from benchmark.report.numbers.summary import COLUMNS
 from benchmark.report.write import make_report
-from metrics.catalogue import MEASURES
+from metrics.catalogue import METRICS
 from tests import golden
 from tests.benchmark.report.pretended import (
     AGAIN,
-    PROTOCOL,
     PretendedRun,
     at_end,
     page_data,
     report_of,
+    without_value,
     write_grid,
     write_runs,
     write_study,
@@ -97,7 +97,7 @@ def attacked(tmp_path_factory):
     runs += [
         PretendedRun(ATTACK, "failed", hyperparameters=cells[0], reason=f"ValueError: {ATTACK} </td> \u2028 ]]>"),
         PretendedRun("my_package.My_GAN", rows=[at_end("critic", -3), at_end(f"{ATTACK}", 1)]),
-        PretendedRun("a&b|c.$d", rows=[at_end("critic", -3), at_end("fid", None, {**PROTOCOL, "not_available": ATTACK})]),
+        PretendedRun("a&b|c.$d", rows=[at_end("critic", -3), without_value("fid", "unavailable", ATTACK)]),
     ]
     folder = tmp_path_factory.mktemp("attacked") / "study"
     return report_of(write_runs(folder, runs, study=ATTACK, preset=ATTACK, environment={"torch": ATTACK}))
@@ -211,7 +211,7 @@ def test_the_golden_page_has_every_section(golden_page):
     ]  # fmt: skip
     text = "".join(Elements(golden_page).text)
     assert "digits + pictures" in text
-    assert f"{MEASURES['fid'].title}: no weights" in text
+    assert f"{METRICS['fid'].title}: no weights" in text
     assert "warning: 3 of 8" in text
 
 
@@ -369,10 +369,8 @@ def test_a_study_that_is_still_running_has_a_page(tmp_path, undrawn):
 
 
 def test_what_was_not_measured_is_listed_with_its_reason(tmp_path, undrawn):
-    absent = {"steps": 200, "not_available": "no <weights>"}
-    folder = write_study(
-        tmp_path / "absent", [("dcgan", "done", -1.0)], further=lambda _: [Row(10, "fid", None, protocol=absent)]
-    )
+    absent = without_value("fid", "unavailable", "no <weights>", {"steps": 200})
+    folder = write_study(tmp_path / "absent", [("dcgan", "done", -1.0)], further=lambda _: [absent])
     page = page_of(folder)
     assert "Fréchet Inception distance: no &lt;weights&gt;" in page
     assert not (folder / "report" / "figures" / "fid.png").exists()

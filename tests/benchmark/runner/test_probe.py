@@ -7,7 +7,7 @@ import torch
 
 from benchmark.data.datasets import load_dataset
 from benchmark.errors import UserError
-from benchmark.evaluation.measurements import MEASUREMENTS
+from benchmark.evaluation.study_metrics import measurements_of
 from benchmark.runner import probe as probing
 from benchmark.runner.dry_run import describe_configurations, duration, preview, time_of_all
 from benchmark.runner.probe import Cost, probe
@@ -74,7 +74,7 @@ def test_a_study_of_ten_times_the_numbers_takes_about_ten_times_as_long(dataset)
 
 def test_every_measurement_is_timed_with_a_count_that_it_goes_by(dataset):
     """A count that a measurement does not look at would be scaled up from the time of all of it."""
-    for measurement in MEASUREMENTS:
+    for measurement in measurements_of(SETTINGS.evaluation):
         name = probing.COUNTS.get(type(measurement))
         if name is not None:
             said = [

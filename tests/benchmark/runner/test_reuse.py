@@ -77,8 +77,8 @@ def test_more_iterations_go_on_to_the_weights_of_one_long_run(short, tmp_path, i
     differing = {metric for metric in end[1] if end[0][metric] != end[1][metric]}
     # The critic beside the training begins half way: at 20 of 40 it is the long run's, at 15 of 30 it came too late.
     assert differing == (set() if iterations == 40 else {"critic_in_training", "critic_in_training_gap"})
-    late = [row["protocol"] for row in rows_of(here) if row["metric"] == "critic_in_training"]
-    assert ("not_available" in late[-1]) == (iterations == 30)
+    late = [row for row in rows_of(here) if row["metric"] == "critic_in_training"]
+    assert late[-1].get("missing") == ("unavailable" if iterations == 30 else None)
 
 
 def test_a_study_that_is_given_more_iterations_under_its_name_goes_on(tmp_path):

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from benchmark.records.rows import Row
-from benchmark.report.numbers.summary import COLUMNS, as_latex, as_markdown, by_median, paper_table, source, summarize
-from metrics.catalogue import MEASURES
-from tests.benchmark.report.pretended import PROTOCOL, PretendedRun, at_end, compared, summary_of, write_runs, write_study
+from benchmark.report.numbers.summary import COLUMNS, as_latex, as_markdown, by_median, paper_table, summarize
+from metrics.catalogue import METRICS
+from tests.benchmark.report.pretended import PROTOCOL, PretendedRun, at_end, results_of, summary_of, write_runs, write_study
 
 HOSTILE = r"a|b_c*<script>alert(1)</script>&%$#{}~^\[x](y)`z`"
 
@@ -31,8 +31,8 @@ def test_diverged_and_failed_runs_are_counted_and_rank_worst(study):
 
 
 def test_a_failed_sanity_row_is_counted(tmp_path):
-    tables, *_ = compared(write_study(tmp_path / "lost", [("real", "failed", None), ("dcgan", "done", -1.0)]))
-    assert tables.runs.set_index("model").status["real"] == "failed"
+    results = results_of(write_study(tmp_path / "lost", [("real", "failed", None), ("dcgan", "done", -1.0)]))
+    assert results.tables.runs.set_index("model").status["real"] == "failed"
 
 
 def test_a_model_whose_runs_were_all_lost_stays_in_the_summary(tmp_path):
@@ -58,16 +58,16 @@ def test_a_model_whose_runs_were_all_lost_stays_in_the_summary(tmp_path):
 
 
 def test_the_summary_of_nothing_has_every_column_too(tmp_path):
-    tables, _, _ = compared(write_study(tmp_path / "lost", [("dcgan", "diverged", None)]))
-    empty = summarize(tables, [])
+    results = results_of(write_study(tmp_path / "lost", [("dcgan", "diverged", None)]))
+    empty = summarize(results.tables, [])
     assert tuple(empty.columns) == COLUMNS
     assert {"quartiles_of", "without_value", "not_measured", "configurations", "seeds"} <= set(COLUMNS)
-    assert len(as_markdown(paper_table(empty)).splitlines()) == 2
+    assert len(as_markdown(paper_table(empty, METRICS)).splitlines()) == 2
 
 
 def test_counts_are_whole_numbers_also_beside_sanity_rows_which_have_none(study):
-    tables, found, _ = compared(study)
-    text = summarize(tables, found["critic"]).to_csv(index=False).splitlines()
+    results = results_of(study)
+    text = summarize(results.tables, results.comparisons["critic"]).to_csv(index=False).splitlines()
     read = [dict(zip(COLUMNS, line.split(","), strict=False)) for line in text[1:]]
     assert [[row[name] for name in ("n", "without_value", "not_measured", "configurations", "seeds")] for row in read] == [
         ["1", "", "", "", ""],
@@ -110,9 +110,9 @@ def test_of_equally_good_runs_the_first_is_the_best(tmp_path):
 
 
 def test_without_a_value_at_the_end_of_any_run_there_is_no_row(tmp_path):
-    tables, found, _ = compared(write_study(tmp_path / "lost", [("dcgan", "diverged", None), ("dcgan", "diverged", None)]))
-    assert found == {}
-    assert summarize(tables, []).empty
+    results = results_of(write_study(tmp_path / "lost", [("dcgan", "diverged", None), ("dcgan", "diverged", None)]))
+    assert results.comparisons == {}
+    assert summarize(results.tables, []).empty
 
 
 @pytest.mark.parametrize("size", [1e30, 1e-30])
@@ -120,26 +120,28 @@ def test_huge_and_tiny_values_are_printed_whole(tmp_path, size):
     folder = write_study(tmp_path / "size", [("dcgan", "done", -size), ("dcgan", "done", -3 * size)])
     row = summary_of(folder).loc["dcgan"]
     assert (row["median"], row.best, row.iqr) == (-2 * size, -size, pytest.approx(size))
-    tables, found, _ = compared(folder)
-    printed = paper_table(summarize(tables, found["critic"])).iloc[0]
+    results = results_of(folder)
+    printed = paper_table(summarize(results.tables, results.comparisons["critic"]), METRICS).iloc[0]
     assert float(printed["median"]) == -2 * size
 
 
 def test_models_are_ranked_by_their_medians(tmp_path):
     runs = [("age", "done", -3.0), ("dcgan", "done", -2.0), ("alphagan", "done", -2.0), ("wgan_gp", "diverged", None)]
-    tables, found, _ = compared(write_study(tmp_path / "ranked", runs))
-    rows = summarize(tables, found["critic"])  # medians -2, -2, -3 and none, which is the last in either direction
-    assert by_median(rows, MEASURES["critic"]).model.tolist() == ["alphagan", "dcgan", "age", "wgan_gp"]
-    assert by_median(rows, MEASURES["mode_kl"]).model.tolist() == ["age", "alphagan", "dcgan", "wgan_gp"]
+    results = results_of(write_study(tmp_path / "ranked", runs))
+    rows = summarize(
+        results.tables, results.comparisons["critic"]
+    )  # medians -2, -2, -3 and none, which is the last in either direction
+    assert by_median(rows, METRICS["critic"]).model.tolist() == ["alphagan", "dcgan", "age", "wgan_gp"]
+    assert by_median(rows, METRICS["mode_kl"]).model.tolist() == ["age", "alphagan", "dcgan", "wgan_gp"]
 
 
 def test_of_a_metric_to_match_the_smallest_median_distance_is_best(tmp_path):
     values = {"real": [0.5], "dcgan": [0.25, 0.75], "age": [0.375, 0.5]}
     runs = [PretendedRun(model, rows=[at_end("sample_diversity", one)]) for model, those in values.items() for one in those]
     folder = write_runs(tmp_path / "match", runs)
-    tables, found, _ = compared(folder)
-    rows = summarize(tables, found["sample_diversity"])
-    assert by_median(rows, MEASURES["sample_diversity"]).model.tolist() == ["age", "dcgan"]
+    results = results_of(folder)
+    rows = summarize(results.tables, results.comparisons["sample_diversity"])
+    assert by_median(rows, METRICS["sample_diversity"]).model.tolist() == ["age", "dcgan"]
     row = rows.set_index("model").loc["dcgan"]  # both a quarter away, though their mean is that of real images
     assert (row.quartiles_of, row.quartile_1, row["median"], row.quartile_3, row.iqr) == (
         "distances to real images", 0.25, 0.25, 0.25, 0,
@@ -147,15 +149,15 @@ def test_of_a_metric_to_match_the_smallest_median_distance_is_best(tmp_path):
     assert row.best == 0.25  # a value, and the first of two that are equally near
     row = rows.set_index("model").loc["age"]  # distances 0.125 and 0
     assert (row.quartile_1, row["median"], row.quartile_3, row.best) == (0.03125, 0.0625, 0.09375, 0.5)
-    assert paper_table(rows).metric.unique().tolist() == [f"{MEASURES['sample_diversity'].title}, distance"]
+    assert paper_table(rows, METRICS).metric.unique().tolist() == [f"{METRICS['sample_diversity'].title}, distance"]
 
 
 def test_the_papers_table_says_what_is_missing_and_never_0(study):
-    tables, found, _ = compared(study)
-    printed = paper_table(summarize(tables, found["critic"])).set_index("model")
+    results = results_of(study)
+    printed = paper_table(summarize(results.tables, results.comparisons["critic"]), METRICS).set_index("model")
     assert printed.index.tolist() == ["DCGAN", "AGE"]
     assert printed.loc["AGE"].to_dict() == {
-        "metric": MEASURES["critic"].title,
+        "metric": METRICS["critic"].title,
         "better": "higher",
         "runs": "2 of 5",
         "diverged": 1,
@@ -174,17 +176,20 @@ def test_the_papers_table_says_what_is_missing_and_never_0(study):
 def test_the_papers_table_names_the_setting_where_there_are_several(tmp_path):
     one = write_study(tmp_path / "one", [("dcgan", "done", -1.0)])
     other = write_runs(tmp_path / "other", [PretendedRun("dcgan", rows=[at_end("critic", -2)], name="b")], dataset="cifar10")
-    tables, found, _ = compared(one, other)
-    assert paper_table(summarize(tables, found["critic"])).setting.tolist() == ["colormnist-mini", "cifar10"]
+    results = results_of(one, other)
+    assert paper_table(summarize(results.tables, results.comparisons["critic"]), METRICS).setting.tolist() == [
+        "colormnist-mini",
+        "cifar10",
+    ]
 
 
 def test_the_papers_table_has_intervals_and_spreads_and_names_protocols_where_there_are_several(tmp_path):
     runs = [
         PretendedRun("dcgan", rows=[at_end("critic", -value)], hyperparameters={"rate": value}) for value in (1, 1, 1, 2, 4, 5)
     ]
-    tables, found, _ = compared(write_runs(tmp_path / "one", runs))
-    rows = summarize(tables, found["critic"])
-    printed = paper_table(rows).iloc[0]
+    results = results_of(write_runs(tmp_path / "one", runs))
+    rows = summarize(results.tables, results.comparisons["critic"])
+    printed = paper_table(rows, METRICS).iloc[0]
     # -1 -1 -1 -2 -4 -5, at the ranks 1.25, 2.5 and 3.75
     assert (printed["lower quartile"], printed["median"], printed["upper quartile"]) == ("-3.5", "-1.5", "-1")
     assert printed["IQR"] == "2.5"
@@ -193,9 +198,12 @@ def test_the_papers_table_has_intervals_and_spreads_and_names_protocols_where_th
     assert low < -1.5 < high
     assert "protocol" not in printed
     runs.append(PretendedRun("dcgan", rows=[at_end("critic", -7, {"steps": 200}), at_end("fid", 3)]))
-    tables, found, _ = compared(write_runs(tmp_path / "two", runs))
-    table = paper_table(summarize(tables, [some for those in found.values() for some in those]))
-    assert table.protocol.tolist() == [*(some.protocol_id for some in found["critic"]), found["fid"][0].protocol_id]
+    results = results_of(write_runs(tmp_path / "two", runs))
+    table = paper_table(results.summary, METRICS)
+    assert table.protocol.tolist() == [
+        *(some.protocol_id for some in results.comparisons["critic"]),
+        results.comparisons["fid"][0].protocol_id,
+    ]
     assert table.protocol.nunique() == 2
     assert as_markdown(table).splitlines()[0].startswith("| metric | protocol | better | model |")
     assert "IQR" in as_latex(table)
@@ -232,8 +240,3 @@ def test_latex_keeps_names_and_rows_whole():
     assert "^" not in plain.replace(r"\^", "")
     assert re.sub(r"\\[{}]", "", plain).count("{") == re.sub(r"\\[{}]", "", plain).count("}")
     assert body.endswith(r"\\")
-
-
-def test_a_random_stream_is_a_function_of_what_it_is_for():
-    assert source("median", "α", "b").integers(2**60) == source("median", "α", "b").integers(2**60)
-    assert len({source(*purpose).integers(2**60) for purpose in (("a", "b"), ("a", "c"), ("ab",), ("b", "a"))}) == 4

@@ -1,96 +1,32 @@
-"""Studies on disk as tables: what counts, what is pooled, what is missing and why."""
+"""Studies on disk as tables: what is read, what is pooled, what is missing and why."""
 
 import json
-import math
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from benchmark.errors import UserError
-from benchmark.model.registry import in_order
-from benchmark.records.rows import RecordFile, Row
+from benchmark.records.rows import Row
 from benchmark.records.run_folder import RunFolder
 from benchmark.records.study_folder import report_folder, study_folders
-from benchmark.report.drawing.style import colours
 from benchmark.report.numbers.comparison import not_measured
-from benchmark.report.numbers.ranking import best_first, costs, quartiles, value_of
 from benchmark.report.numbers.tables import COLUMNS, label_settings, read_tables, unknown_metrics
-from benchmark.report.sections.scores import noise_levels, overfitting, sentence
 from benchmark.report.write import make_report
-from metrics.catalogue import MEASURES, Measure
+from metrics.catalogue import MetricInfo
 from tests.benchmark.report.pretended import (
-    AGAIN,
     PROTOCOL,
     PretendedRun,
     at_end,
-    compared,
-    page_data,
     report_of,
+    results_of,
     summary_of,
+    without_value,
     write_runs,
     write_study,
 )
 
-MATCH = Measure("diversity", "Diversity", "match", "")
+MATCH = MetricInfo("diversity", "Diversity", "match", "")
 OTHER = {"steps": 200}
-
-
-# What is better
-
-
-@pytest.mark.parametrize(
-    ("measure", "expected"),
-    [(MEASURES["critic"], [3.0, 2.0, -1.0]), (MEASURES["mode_kl"], [-1.0, 2.0, 3.0]), (MATCH, [2.0, 3.0, -1.0])],
-)
-def test_the_best_follow_the_goal(measure, expected):
-    values = np.array([2.0, -1.0, 3.0])
-    assert values[best_first(values, measure, 1.8)].tolist() == expected
-
-
-def test_quartiles_against_numpy():
-    values = np.random.default_rng(0).normal(size=23)
-    for measure in (MEASURES["critic"], MEASURES["mode_kl"]):
-        assert quartiles(costs(values, measure, 0.0), measure) == pytest.approx(tuple(np.quantile(values, [0.25, 0.5, 0.75])))
-
-
-def test_quartiles_of_a_match_metric_are_of_the_distances_to_the_reference():
-    # distances 1, 3 and 0.5; between 0.5 and 1, 1, between 1 and 3
-    assert quartiles(costs(np.array([1.0, 5.0, 2.5]), MATCH, 2.0), MATCH) == (0.75, 1.0, 2.0)
-    # values on both sides do not average to perfection
-    assert quartiles(costs(np.array([1.0, 3.0]), MATCH, 2.0), MATCH) == (1.0, 1.0, 1.0)
-
-
-def test_without_real_images_nothing_is_nearest_to_them():
-    values = np.array([0.3, 0.1])
-    assert np.isinf(costs(values, MATCH, math.nan)).all()
-    assert quartiles(costs(values, MATCH, math.nan), MATCH) == (None, None, None)
-    rows = pd.DataFrame({"model": ["dcgan", "age"], "median": [0.3, 0.1], "n": [2, 2], "without_value": [0, 0]})
-    assert sentence(rows, MATCH).startswith("No ranking")
-
-
-def test_equals_stay_in_their_order_and_runs_without_a_value_come_last():
-    values = np.array([np.nan, 1.0, 2.0, 1.0, np.nan])
-    assert best_first(values, MEASURES["mode_kl"], 0).tolist() == [1, 3, 2, 0, 4]
-    assert best_first(values, MEASURES["critic"], 0).tolist() == [2, 1, 3, 0, 4]
-
-
-@pytest.mark.parametrize("size", [1e30, 1e-30, 1e300])
-def test_huge_and_tiny_values_are_ranked_like_others(size):
-    values = np.array([2.0, -1.0, 3.0]) * size
-    for measure in (MEASURES["critic"], MEASURES["mode_kl"], MATCH):
-        assert best_first(values, measure, 1.8 * size).tolist() == best_first(values / size, measure, 1.8).tolist()
-        assert value_of(float(costs(values, measure, 0.0)[0]), measure) == 2 * size
-
-
-def test_models_keep_their_order_and_their_colour():
-    models = in_order(pd.Series(["zeta.New", "dcgan", "alphagan", "beta.New"]))
-    assert models == ["alphagan", "dcgan", "beta.New", "zeta.New"]
-    assert colours(models)["dcgan"] == colours(["dcgan"])["dcgan"]
-    assert len(set(colours(models).values())) == len(colours(models))
-
-
-# What is read
 
 
 def test_records_csv_is_tidy_and_complete(study, undrawn):
@@ -98,7 +34,7 @@ def test_records_csv_is_tidy_and_complete(study, undrawn):
     assert list(records.columns) == [
         "study", "run", "model", "dataset", "seed", "iteration", "status", "metric", "value", "low", "high", "n", "protocol",
         "hyperparameters",
-        "protocol_id",
+        "protocol_id", "missing", "reason",
     ]  # fmt: skip
     assert len(records) == 10 + 9
     assert json.loads(records.hyperparameters[0])["learning_rate"] == 1e-3
@@ -210,7 +146,7 @@ def test_a_value_that_is_not_finite_is_missing_and_the_row_says_why(study, text)
     assert row["median"] == -3  # of -1, -2, -3, -4 and one that ranks worst
     records = read_tables([study]).records.query("run == 'run-2'")
     assert records.value.isna().all()
-    assert json.loads(records.protocol.iloc[0])["not_available"] == f"the value is {float(text)}"
+    assert records[["missing", "reason"]].iloc[0].tolist() == ["not_finite", f"the value is {float(text)}"]
 
 
 def test_a_whole_number_that_no_float_can_hold_is_missing_too(study):
@@ -218,17 +154,7 @@ def test_a_whole_number_that_no_float_can_hold_is_missing_too(study):
     row = json.dumps(Row(10, "critic", -1.0, protocol=PROTOCOL).as_json())
     path.write_text(row.replace("-1.0", "1" + 400 * "0") + "\n")
     records = read_tables([study]).records.query("run == 'run-2'")
-    assert json.loads(records.protocol.iloc[0])["not_available"] == "the value is beyond 1e+100"
-
-
-def test_a_metric_without_any_finite_value_is_listed_with_its_reason(tmp_path):
-    reasons = [{**PROTOCOL, "not_available": "the value is inf"}, {**AGAIN, "not_available": "of a second evaluation"}]
-    folder = write_study(
-        tmp_path / "inf", [("dcgan", "done", -1.0)], further=lambda _: [at_end("fid", None, reason) for reason in reasons]
-    )
-    tables, found, _ = compared(folder)
-    key = Row(0, "", None, protocol=PROTOCOL).protocol_id
-    assert not_measured(tables, found) == {MEASURES["fid"].title: f"the value is inf (protocol {key})"}
+    assert records[["missing", "reason"]].iloc[0].tolist() == ["not_finite", "the value is beyond 1e+100"]
 
 
 def test_a_row_that_was_written_twice_counts_once_and_the_last_counts(tmp_path):
@@ -251,213 +177,11 @@ def test_an_unfinished_study_has_a_report_and_an_empty_one_says_so(tmp_path, und
         make_report([write_runs(tmp_path / "planned", [PretendedRun("dcgan", "missing")])], tmp_path / "report")
 
 
-# What is compared
-
-
-def test_values_of_two_protocols_never_meet(tmp_path, undrawn):
-    """Three runs measured by one protocol, two of them and the sanity rows by another as well."""
-
-    def further(number):
-        rows = [Row(10, "critic_gap", 0.5, 0.4, 0.6, 5, PROTOCOL)]
-        if number < 4:
-            rows.append(Row(10, "critic", -100.0 - number, n=5, protocol=OTHER))
-        return rows
-
-    runs = [
-        ("real", "done", -0.1),
-        ("noise", "done", -8.0),
-        ("dcgan", "done", -1.0),
-        ("dcgan", "done", -2.0),
-        ("dcgan", "done", -40.0),
-    ]
-    folder = write_study(tmp_path / "two", runs, further=further)
-    page = (report_of(folder) / "index.html").read_text()
-    summary = pd.read_csv(folder / "report" / "summary.csv").query("model == 'dcgan'").set_index("protocol")
-    assert summary["median"].to_dict() == {json.dumps(PROTOCOL): -2, json.dumps(OTHER): -102.5}
-    assert {path.name for path in (folder / "report" / "figures").glob("critic*.png")} == {"critic.png", "critic_2.png"}
-    tables, found, main = compared(folder)
-    assert main["critic"][0].values.value.tolist() == [-0.1, -8, -1, -2, -40]  # the protocol that most runs have
-    assert [len(some.values) for some in found["critic"]] == [5, 4]
-    gaps = overfitting(tables, main)
-    assert [(row["n"], row["remembers"], row["gap"]) for row in gaps] == [
-        (3, 2, 0.5)
-    ]  # a gap of 0.5 is more than a tenth of 1 and of 2
-    assert "warning: 2 of 3" in page
-    assert page_data(page)["values"]["critic"]["value"] == [-0.1, -8, -1, -2, -40]
-
-
-def test_values_of_two_protocols_are_never_in_one_plot(study, undrawn):
-    records = RecordFile(study / "runs" / "run-2" / "records.jsonl")
-    records.append([Row(10, "critic", -0.5, n=5, protocol={"steps": 7})])
-    report = report_of(study)
-    assert {path.name for path in (report / "figures").glob("critic*.png")} == {"critic.png", "critic_2.png"}
-    summary = pd.read_csv(report / "summary.csv")
-    assert sorted(summary[summary.model == "dcgan"].n) == [1, 5]
-
-
-def test_of_protocols_that_equally_many_runs_have_the_latest_is_the_main_one(tmp_path):
-    further = [Row(10, "critic", -7.0, n=5, protocol=OTHER)]
-    _, found, main = compared(write_study(tmp_path / "tie", [("dcgan", "done", -1.0)], further=lambda _: further))
-    assert [some.protocol for some in found["critic"]] == [OTHER, PROTOCOL]
-    assert [some.protocol for some in main["critic"]] == [OTHER]
-
-
-def test_runs_of_another_protocol_are_not_counted_as_lost_and_missing_values_are(study):
-    reason = {**PROTOCOL, "not_available": "the value is nan"}
-    for run, row in (
-        ("run-3", Row(10, "critic", None, n=5, protocol=reason)),
-        ("run-2", Row(10, "critic", -5.0, protocol={"s": 7})),
-    ):
-        records = RecordFile(study / "runs" / run / "records.jsonl")
-        records.rewind(1)
-        records.append([row])
-    summary = summary_of(study)
-    rows = summary[summary.index == "dcgan"].sort_values("n")
-    assert rows.n.tolist() == [1, 3]  # a value that is not available makes no protocol of its own
-    assert rows.without_value.tolist() == [0, 1]
-    assert rows["median"].tolist() == [-5, -3.5]
-
-
-def test_what_could_not_be_measured_is_missing_and_what_was_not_finite_ranks_worst(tmp_path):
-    ends = [
-        at_end("critic", -1),
-        at_end("critic", -3),
-        at_end("critic", None, {**PROTOCOL, "not_available": "the value is -inf"}),
-        at_end("critic", None, {**PROTOCOL, "not_available": "no weights"}),
-        at_end("critic", None),  # without any reason
-        at_end("fid", 1),  # no row of the critic
-        at_end("critic", -100, OTHER),
-    ]
-    runs = [PretendedRun("dcgan", rows=[row], hyperparameters={"rate": number}) for number, row in enumerate(ends)]
-    runs += [PretendedRun("dcgan", "failed"), PretendedRun("dcgan", "running")]
-    folder = write_runs(tmp_path / "ends", runs)
-    _, _, main = compared(folder)
-    (some,) = main["critic"]
-    assert (some.without_value("dcgan"), some.not_measured("dcgan")) == (2, 4)
-    assert some.of("dcgan").run.tolist() == ["run-0", "run-1", "run-2", "run-7"]
-    assert some.sweep("dcgan").costs.tolist() == [1, 3, math.inf, math.inf]
-    summary = summary_of(folder).query("metric == 'critic'").set_index("protocol")
-    row = summary.loc[json.dumps(PROTOCOL)]
-    assert (row.runs, row.done, row.failed, row.n, row.without_value, row.not_measured) == (9, 7, 1, 2, 2, 4)
-    assert (row["median"], row.quartile_3) == (pytest.approx(math.nan, nan_ok=True), -2.5)  # -1 -3 none none
-    assert (row.configurations, row.seeds) == (4, 1)
-    assert (summary.loc[json.dumps(OTHER)].n, summary.loc[json.dumps(OTHER)].not_measured) == (1, 6)
-
-
-def test_runs_stand_in_the_studys_order_the_seeds_of_a_configuration_in_theirs(tmp_path):
-    cells = [("dcgan", 1, 1), ("age", 1, 0), ("dcgan", 2, 1), ("real", 0, 0), ("dcgan", 1, 0), ("dcgan", 2, 0)]
-    runs = [
-        PretendedRun(model, rows=[at_end("critic", -number)], hyperparameters={"rate": rate}, seed=seed)
-        for number, (model, rate, seed) in enumerate(cells)
-    ]
-    runs.insert(2, PretendedRun("dcgan", "failed", hyperparameters={"rate": 1}, seed=2, name="lost"))
-    _, _, main = compared(write_runs(tmp_path / "order", runs))
-    (some,) = main["critic"]
-    assert some.counted.run.tolist() == ["run-5", "run-0", "lost", "run-1", "run-6", "run-3"]
-    assert some.of("dcgan").value.tolist() == pytest.approx([-4, 0, math.nan, -5, -2], nan_ok=True)
-    assert some.models == ["dcgan", "age"]
-    assert (some.of_reference("real").tolist(), some.of_reference("noise").tolist()) == ([-3], [])
-    assert some.of("real").empty
-    assert some.reference == -3
-
-
-def test_the_main_protocol_of_a_metric_to_match_is_one_that_real_images_have(tmp_path):
-    runs = [PretendedRun("real", rows=[at_end("sample_diversity", 0.5)])]
-    runs += [PretendedRun("dcgan", rows=[at_end("sample_diversity", 0.25, OTHER), at_end("critic", -1)]) for _ in range(3)]
-    runs += [PretendedRun("dcgan", rows=[at_end("sample_diversity", 0.75)])]
-    runs += [PretendedRun("real", rows=[at_end("sample_diversity", None, {**OTHER, "not_available": "no time"})])]
-    _, found, main = compared(write_runs(tmp_path / "match", runs))
-    assert [some.protocol for some in found["sample_diversity"]] == [PROTOCOL, OTHER]
-    assert [some.protocol for some in main["sample_diversity"]] == [PROTOCOL]
-    assert main["sample_diversity"][0].is_ranked
-    assert not found["sample_diversity"][1].is_ranked
-
-
-def test_sanity_rows_choose_no_main_protocol(tmp_path):
-    runs = [PretendedRun(model, rows=[at_end("critic", -1, OTHER)]) for model in ("real", "noise", "noise", "dcgan")]
-    runs += [PretendedRun("dcgan", rows=[at_end("critic", -1)]) for _ in range(2)]
-    assert [some.protocol for some in compared(write_runs(tmp_path / "sane", runs))[2]["critic"]] == [PROTOCOL]
-
-
-def test_a_second_evaluation_that_could_be_of_two_is_of_none(tmp_path):
-    first = {"kind": "post-hoc", "seed": 0}
-    again = at_end("critic", -2, first | {"seed": 1, "evaluation": "second"})
-    runs = [
-        PretendedRun("dcgan", rows=[at_end("critic", -1, first), at_end("critic", -3, first | {"seed": 5}), again]),
-        PretendedRun("dcgan", rows=[at_end("critic", -1, first), again]),
-    ]
-    _, found, _ = compared(write_runs(tmp_path / "two", runs))
-    seconds = {some.protocol["seed"]: some.values.second.tolist() for some in found["critic"]}
-    assert seconds == {0: pytest.approx([math.nan, -2], nan_ok=True), 5: pytest.approx([math.nan], nan_ok=True)}
-
-
-def test_noise_levels_are_those_of_their_protocol_and_setting(tmp_path):
-    def further(base):
-        return lambda number: [
-            Row(10, f"sample_diversity{name}", value + shift, n=5, protocol=protocol)
-            for protocol, shift in ((PROTOCOL, 0.0), (OTHER, 0.25))
-            for name, value in (("", base), ("/noise 0.05", base + 0.0625), ("/noise 0.1", base + 0.125))
-            if number == 0 or (not name and protocol == PROTOCOL)
-        ]
-
-    runs = [("real", "done", -0.1), ("dcgan", "done", -1.0)]
-    one = write_study(tmp_path / "one", runs, further=further(0.5))
-    other = write_study(tmp_path / "other", runs, further=further(0.25), settings={"width": 1})
-    for number, run in enumerate(("run-0", "run-1")):  # a run's name is the hash of what determines it
-        (other / "runs" / run).rename(other / "runs" / f"other-{number}")
-    text = (other / "study.json").read_text()
-    (other / "study.json").write_text(text.replace('"run-', '"other-'))
-    tables, found, main = compared(one, other)
-    a, b = tables.settings
-    assert (a, b) == ("colormnist-mini, width 0.25", "colormnist-mini, width 1")
-    assert noise_levels(tables, main["sample_diversity"]) == {
-        a: {"+ noise 0.05": 0.5625, "+ noise 0.1": 0.625},
-        b: {"+ noise 0.05": 0.3125, "+ noise 0.1": 0.375},
-    }
-    further_one = [some for some in found["sample_diversity"] if some.protocol == OTHER and some.setting == a]
-    assert noise_levels(tables, further_one) == {a: {"+ noise 0.05": 0.8125, "+ noise 0.1": 0.875}}
-
-
-def test_a_second_evaluation_stands_beside_its_first_and_is_no_comparison_of_its_own(tmp_path):
-    """What differs between the two: the critic's seed, and the split with its number of images; a third protocol has none."""
-    first = {"kind": "post-hoc", "seed": 0}
-    codes = {"split": "test", "images": 100, "device": "cpu"}
-    rows = [
-        at_end("critic", -1, first),
-        at_end("critic", -2, first | {"seed": 1, "evaluation": "second"}),
-        at_end("critic", -3, first | {"kind": "another"}),
-        at_end("code_mean", 0.5, codes),
-        at_end("code_mean", 0.75, codes | {"split": "validation", "images": 70, "evaluation": "second"}),
-        at_end("mode_kl", 1),
-        at_end("mode_kl", None, {**AGAIN, "not_available": "the value is nan"}),
-    ]
-    _, found, _ = compared(write_runs(tmp_path / "again", [PretendedRun("alphagan", rows=rows)]))
-    seen = {
-        (metric, one.protocol_id): (one.values.value.item(), one.values.second.item())
-        for metric in found
-        for one in found[metric]
-    }
-    assert list(seen.values()) == [
-        (-3, pytest.approx(math.nan, nan_ok=True)),
-        (-1, -2),
-        (1, pytest.approx(math.nan, nan_ok=True)),
-        (0.5, 0.75),
-    ]
-
-
-def test_where_only_second_evaluations_are_there_is_nothing_to_compare(tmp_path, undrawn):
-    folder = write_runs(tmp_path / "second", [PretendedRun("dcgan", rows=[at_end("critic", -1, AGAIN)])])
-    page = (report_of(folder) / "index.html").read_text()
-    assert compared(folder)[1] == {}
-    assert "How the runs ended" in page
-    assert (folder / "report" / "records.csv").read_text().count("critic") == 1
-
-
 def test_metrics_that_nobody_knows_are_counted(tmp_path):
     rows = [at_end("beauty", 1), at_end("beauty", 2, OTHER), at_end("critic", -1), at_end("critic_gap", 1), at_end("loss/x", 1)]
     rows += [at_end("sample_diversity/noise 0.1", 1), at_end("critic_curve/test", 1), at_end("critic_in_training_gap", 0)]
-    tables, *_ = compared(write_runs(tmp_path / "unknown", [PretendedRun("dcgan", rows=rows)]))
-    assert unknown_metrics(tables) == {"beauty": 2}
+    results = results_of(write_runs(tmp_path / "unknown", [PretendedRun("dcgan", rows=rows)]))
+    assert unknown_metrics(results.tables) == {"beauty": 2}
 
 
 # Several studies
@@ -476,7 +200,7 @@ def test_studies_of_the_same_setting_are_pooled(tmp_path):
     row = summary_of(one, other).loc["dcgan"]
     assert (row.study, row.setting, row.n, row["median"]) == ("one + other", "colormnist-mini", 4, -4)
     assert row.configurations == 2  # the same two rates in both studies, so each has two runs
-    assert compared(one, other)[0].settings == ["colormnist-mini"]
+    assert results_of(one, other).tables.settings == ["colormnist-mini"]
 
 
 @pytest.mark.parametrize(
@@ -498,14 +222,14 @@ def test_studies_of_other_settings_are_never_pooled(tmp_path, facts, settings):
     one = write_runs(tmp_path / "one", runs_named("a", -1, -3))
     rows = [at_end("critic", -5, iteration=facts.get("iterations", 10))]
     other = write_runs(tmp_path / "other", [PretendedRun("dcgan", rows=rows, name="b")], **facts)
-    tables, found, main = compared(one, other)
-    assert tables.settings == settings
-    assert [(some.setting, some.values.value.tolist()) for some in main["critic"]] == [
+    results = results_of(one, other)
+    assert results.tables.settings == settings
+    assert [(comparison.setting, comparison.values.value.tolist()) for comparison in results.main["critic"]] == [
         (settings[0], [-1, -3]),
         (settings[1], [-5]),
     ]
-    assert found["critic"] == main["critic"]
-    assert tables.runs.configuration.nunique() == 3  # configurations of two settings are two, alike as they are
+    assert results.comparisons["critic"] == results.main["critic"]
+    assert results.tables.runs.configuration.nunique() == 3  # configurations of two settings are two, alike as they are
 
 
 @pytest.mark.parametrize(
@@ -521,34 +245,38 @@ def test_studies_of_other_settings_are_never_pooled(tmp_path, facts, settings):
 def test_studies_of_other_code_of_a_model_are_never_pooled(tmp_path, codes, labels):
     names = ("one", "two", "three")
     folders = [write_runs(tmp_path / name, runs_named(name, -1, -3), code=code) for name, code in zip(names, codes, strict=False)]
-    found = label_settings([json.loads((folder / "study.json").read_text()) for folder in folders])
-    assert found == [f"colormnist-mini, models as in {name}" if labels else "colormnist-mini" for name in labels or codes]
-    assert compared(*folders)[0].settings == list(dict.fromkeys(found))
+    rows = label_settings([json.loads((folder / "study.json").read_text()) for folder in folders])
+    assert rows == [f"colormnist-mini, models as in {name}" if labels else "colormnist-mini" for name in labels or codes]
+    assert results_of(*folders).tables.settings == list(dict.fromkeys(rows))
 
 
 def test_studies_of_one_name_and_other_code_are_two_settings(tmp_path):
     folders = [
         write_runs(tmp_path / place / "digits", runs_named(place, -1), code={"dcgan.py": place}) for place in ("here", "there")
     ]
-    first, second = compared(*folders)[0].settings
+    first, second = results_of(*folders).tables.settings
     assert (first, second) == ("colormnist-mini, models as in digits", "colormnist-mini, models as in digits (2)")
 
 
 def test_of_a_run_that_several_studies_hold_the_rows_of_all_copies_count(tmp_path):
     """Each was measured in ways of its own; a value wins over a reason for having none, whichever comes first."""
-    nothing = {**PROTOCOL, "not_available": "no weights"}
     copies = {
-        "one": [at_end("critic", -1), at_end("fid", None, nothing), at_end("mode_kl", 2)],
-        "other": [at_end("critic", -1), at_end("fid", 7), at_end("inception_score", 3), at_end("mode_kl", None, nothing)],
+        "one": [at_end("critic", -1), without_value("fid", "unavailable", "no weights"), at_end("mode_kl", 2)],
+        "other": [
+            at_end("critic", -1),
+            at_end("fid", 7),
+            at_end("inception_score", 3),
+            without_value("mode_kl", "unavailable", "no weights"),
+        ],
     }
     folders = [write_runs(tmp_path / name, [PretendedRun("dcgan", rows=rows, name="same")]) for name, rows in copies.items()]
     for order in (folders, folders[::-1]):
-        tables, found, _ = compared(*order)
-        assert {metric: some.values.value.tolist() for metric, (some,) in found.items()} == {
+        results = results_of(*order)
+        assert {metric: comparison.values.value.tolist() for metric, (comparison,) in results.comparisons.items()} == {
             "critic": [-1], "fid": [7], "inception_score": [3], "mode_kl": [2],
         }  # fmt: skip
-        assert len(tables.records) == 4
-        assert not_measured(tables, found) == {}
+        assert len(results.tables.records) == 4
+        assert not_measured(results.tables, results.comparisons) == {}
 
 
 def test_of_two_copies_the_values_of_the_one_that_came_farthest_count(tmp_path):
