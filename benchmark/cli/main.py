@@ -99,7 +99,7 @@ def run(
     resolved = replace(resolve(images, preset, models, study, **settings), sections=tuple(sections))
     folder = results / resolved.name
     evaluation = inherited_evaluation(resolved, folder, settings)
-    resolved = resolved.measured_by(find_evaluators(evaluation, images, inception_weights, cifar10_weights))
+    resolved = resolved.with_evaluation(find_evaluators(evaluation, images, inception_weights, cifar10_weights))
     _check_models(list(resolved.models), images.image_shape)
     _check_sections(resolved.sections)
     own_code = [*resolved.models, *resolved.settings.evaluation.metrics]
@@ -135,7 +135,7 @@ def evaluate(
     from benchmark.evaluation.evaluators import find_evaluators
     from benchmark.model.registry import REFERENCES
     from benchmark.records.study_folder import read_study, study_folders
-    from benchmark.runner.runner import measure_study
+    from benchmark.runner.runner import evaluate_study
     from benchmark.settings import Settings
 
     (folder,) = study_folders(results, [study])
@@ -146,7 +146,7 @@ def evaluate(
     own_code = [*(set(content["code"]) - set(REFERENCES)), *evaluation.metrics]
     engine, options = _engine(working, settings.threads, own_code)
     _say_not_available(replace(settings, evaluation=evaluation), images, options.device)
-    _conclude(folder, measure_study(folder, evaluation, engine, options))
+    _conclude(folder, evaluate_study(folder, evaluation, engine, options))
 
 
 @cli.command()

@@ -56,7 +56,7 @@ def rows(repeats: int) -> Iterator[Row | str]:
 def _study(runs: int) -> Study:
     dataset = load_dataset("colormnist-mini")
     study = resolve(dataset, models=MODELS, study=f"many-{runs}", budget=27, seeds=-(-runs // (27 * len(MODELS))))
-    return study.measured_by(find_evaluators(study.settings.evaluation, dataset))
+    return study.with_evaluation(find_evaluators(study.settings.evaluation, dataset))
 
 
 def _pretend(study: Study, folder: Path) -> int:

@@ -58,7 +58,7 @@ def _finished(results: Path, repeats: int) -> Iterator[Row]:
     """Time the command on a study whose runs are all done."""
     dataset = load_dataset("colormnist-mini")
     study = resolve(dataset, models=["dcgan"], study="finished", budget=27, seeds=-(-FINISHED_RUNS // 27))
-    study = study.measured_by(find_evaluators(study.settings.evaluation, dataset))
+    study = study.with_evaluation(find_evaluators(study.settings.evaluation, dataset))
     _pretend(study, results / study.name)
     words = ["--models", "dcgan", "--study", study.name, "--budget", "27", "--seeds", str(study.settings.seeds)]
     seconds = []
@@ -90,7 +90,7 @@ def _pretend(study: Study, folder: Path) -> None:
         run_folder.mkdir()
         (run_folder / "run.json").write_text("{}")
         RecordFile(run_folder / "records.jsonl").append([Record(run.settings.iterations, "critic", -1.0)])
-        status = {"status": "done", "seconds": {}, "measured": today.measured_by(run), "critic": -1.0}
+        status = {"status": "done", "seconds": {}, "measured": today.protocols_id(run), "critic": -1.0}
         write_json(run_folder / "status.json", status)
     (folder / "report").mkdir()
     (folder / "report" / "index.html").write_text("newer than the runs")
@@ -104,7 +104,7 @@ def _starting(results: Path, repeats: int) -> Iterator[Row | str]:
         study.settings.evaluation, batch_norm_draws=2, critic_width=0.01, critic_steps=1, critic_images=2, mode_samples=2
     )
     evaluation = replace(evaluation, diversity_groups=1, inception_samples=0, cifar10_samples=0)
-    study = study.measured_by(evaluation)
+    study = study.with_evaluation(evaluation)
     warm_up = replace(study, name="warm-up", runs=study.runs[:1])
     _run(warm_up, results / "warm-up")  # the server imports everything once
     beside, took = list[float](), list[float]()

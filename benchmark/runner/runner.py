@@ -119,7 +119,7 @@ def untrained(study: Study, folder: Path) -> Iterator[Run]:
     return unfinished((run for run in study.runs if not run.is_reference), folder)
 
 
-def measure_study(folder: Path, evaluation: Evaluation, engine: Engine, options: Options) -> Outcome:
+def evaluate_study(folder: Path, evaluation: Evaluation, engine: Engine, options: Options) -> Outcome:
     """Take the measurements that finished runs lack, from their kept weights; nothing is trained.
 
     Args:
@@ -221,14 +221,14 @@ class Today:
         if status.get("status") != "done":
             return False
         try:
-            if status.get("measured") == self.measured_by(run) and (folder.path / "records.jsonl").exists():
+            if status.get("measured") == self.protocols_id(run) and (folder.path / "records.jsonl").exists():
                 return False
             scope = scope_of(run, self.dataset, self.device)
         except UserError:  # its model cannot be imported: its worker will say so, and the others are measured
             return True
         return bool(lacking(RecordFile(folder.path / "records.jsonl").read(), scope, run.settings.iterations))
 
-    def measured_by(self, run: Run) -> str:
+    def protocols_id(self, run: Run) -> str:
         """Return the hash that a finished run notes that lacks nothing today."""
         key = (run.path, run.model)  # runs of one study differ in nothing else that protocols know
         if key not in self._hashes:

@@ -61,7 +61,7 @@ class Study:
     sections: tuple[str, ...] = ()
     """Dotted paths of a user's own sections of the report."""
 
-    def measured_by(self, evaluation: Evaluation) -> Study:
+    def with_evaluation(self, evaluation: Evaluation) -> Study:
         """Return the study with the same runs, measured in this way."""
         settings = replace(self.settings, evaluation=evaluation)
         return replace(self, settings=settings, runs=tuple(replace(run, settings=settings) for run in self.runs))

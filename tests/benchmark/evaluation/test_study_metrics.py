@@ -88,12 +88,12 @@ def test_a_finished_study_is_measured_by_a_metric_that_comes_later(own, tmp_path
     study = tiny_study(["tests.support.Tiny"])
     do(study, tmp_path)
     assert "metrics" not in read_json(tmp_path / study.name / "study.json")
-    outcome = do(study.measured_by(evaluated_by(PATH)), tmp_path)
-    assert (outcome.found, outcome.counts, outcome.unmeasured) == (0, {"done": 3}, 0)
+    outcome = do(study.with_evaluation(evaluated_by(PATH)), tmp_path)
+    assert (outcome.finished_before, outcome.counts, outcome.unmeasured) == (0, {"done": 3}, 0)
     assert list(read_json(tmp_path / study.name / "study.json")["metrics"]) == ["brightness"]
     rows = RecordFile(tmp_path / study.name / "runs" / study.runs[-1].id / "records.jsonl").read()
     assert [row.iteration for row in rows if row.metric == "brightness"] == [20]
-    assert do(study.measured_by(evaluated_by(PATH)), tmp_path).found == 3
+    assert do(study.with_evaluation(evaluated_by(PATH)), tmp_path).finished_before == 3
 
 
 def test_it_stands_behind_ours_in_either_evaluation_and_in_the_protocols_of_today(own, dataset):

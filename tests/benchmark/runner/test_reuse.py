@@ -52,7 +52,7 @@ def test_what_another_study_has_done_is_copied_and_says_from_where(short):
 
 def test_a_copied_run_gets_what_its_new_study_measures_otherwise(short):
     study, results = short
-    other = replace(study, name="otherwise").measured_by(replace(study.settings.evaluation, critic_steps=3))
+    other = replace(study, name="otherwise").with_evaluation(replace(study.settings.evaluation, critic_steps=3))
     outcome = do(other, results)
     assert (outcome.copied, outcome.finished_before, outcome.counts, outcome.unmeasured) == (4, 0, {"done": 4}, 0)
     assert [attempt["from_iteration"] for attempt in place(other, results).attempts()] == [20]

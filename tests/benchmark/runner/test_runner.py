@@ -12,14 +12,14 @@ from benchmark.engines.local import LocalEngine, cores
 from benchmark.errors import UserError
 from benchmark.model.train import Watcher
 from benchmark.report.write import make_report
-from benchmark.runner.runner import Options, Outcome, measure_study
+from benchmark.runner.runner import Options, Outcome, evaluate_study
 from benchmark.trial.trial import run_trial
 from tests.studies import ITERATIONS, contents, do, tiny_study
 
 
 def measure(folder: Path, evaluation) -> Outcome:
     """Take what a study's runs lack."""
-    return measure_study(folder, evaluation, LocalEngine(1), Options())
+    return evaluate_study(folder, evaluation, LocalEngine(1), Options())
 
 
 class Steps(Watcher):
@@ -180,7 +180,7 @@ def test_a_finished_study_is_measured_by_another_protocol_without_training(copie
             ("critic_gap", ITERATIONS, 3),
         ]
     assert not measure(folder, evaluation).worked
-    again = study.measured_by(evaluation)
+    again = study.with_evaluation(evaluation)
     assert do(again, results).finished_before == 4  # what evaluate did, run does not do again
     assert (
         len(
@@ -196,7 +196,7 @@ def test_values_measured_later_are_those_that_a_study_measured_so_would_have(cop
     study, results = copied
     evaluation = replace(study.settings.evaluation, critic_steps=3, batch_norm_draws=24)
     measure(results / "tiny", evaluation)
-    do(study.measured_by(evaluation), tmp_path / "anew")
+    do(study.with_evaluation(evaluation), tmp_path / "anew")
     for run in study.runs:
         rows = [
             [json.loads(line) for line in (folder / "tiny" / "runs" / run.id / "records.jsonl").read_text().splitlines()]
