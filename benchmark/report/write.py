@@ -74,7 +74,7 @@ def _write(tables: Tables, contents: Sequence[type[ReportSection]], facts: list[
         facts=facts,
         sections=sections,
         runs=entries(results),
-        metrics={metric: results.measures[metric].title for metric in results.comparisons},
+        metrics={metric: results.catalogue[metric].title for metric in results.comparisons},
         details=Details(results),
     )
     write_atomically(output / "index.html", render(report))
@@ -87,7 +87,7 @@ def _write_tables(results: Results, output: Path) -> None:
     """The files that every report has."""
     _write_csv(results.tables.records, output / "records.csv")
     _write_csv(results.summary, output / "summary.csv")
-    printed = paper_table(results.summary, results.measures)
+    printed = paper_table(results.summary, results.catalogue)
     write_atomically(output / "summary.md", as_markdown(printed))
     write_atomically(output / "summary.tex", as_latex(printed))
 

@@ -69,9 +69,9 @@ def grid(number: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
     return panels(number, width, height, 2 if number == 4 else min(number, COLUMNS))
 
 
-def heading(measure: MetricInfo, setting: str = "") -> str:
+def heading(metric: MetricInfo, setting: str = "") -> str:
     """The title of a panel: its metric, and its setting where a figure has several."""
-    return textwrap.fill(measure.title + (f", {setting}" if setting else ""), 30)
+    return textwrap.fill(metric.title + (f", {setting}" if setting else ""), 30)
 
 
 def spread_out(n: int) -> np.ndarray:

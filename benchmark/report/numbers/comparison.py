@@ -24,7 +24,7 @@ COUNTED = ("run", "model", "configuration", "seed", "hyperparameters", "folder",
 class Comparison:
     """What may share a pair of axes."""
 
-    measure: MetricInfo
+    metric: MetricInfo
     setting: str
     protocol_id: str
     protocol: Mapping[str, Any]
@@ -48,7 +48,7 @@ class Comparison:
         first = self.runs.groupby("configuration", sort=False).run.first().map(place)
         order = np.lexsort((counted.seed.to_numpy(float), counted.configuration.map(first).to_numpy(float)))
         counted = counted.iloc[order].reset_index(drop=True)
-        return counted.assign(cost=costs(counted.value.to_numpy(float), self.measure, self.reference))
+        return counted.assign(cost=costs(counted.value.to_numpy(float), self.metric, self.reference))
 
     @cached_property
     def _by_model(self) -> dict[str, pd.DataFrame]:
@@ -71,7 +71,7 @@ class Comparison:
     @cached_property
     def is_ranked(self) -> bool:
         """Whether better and worse can be told; there may be nothing to match."""
-        return self.measure.goal != "match" or not np.isnan(self.reference)
+        return self.metric.goal != "match" or not np.isnan(self.reference)
 
     @cached_property
     def measured(self) -> pd.DataFrame:
@@ -98,13 +98,13 @@ class Comparison:
 
     def ranked(self, runs: pd.DataFrame) -> pd.DataFrame:
         """Those of `counted` that have a rank, the best first."""
-        order = best_first(runs.value.to_numpy(float), self.measure, self.reference)
+        order = best_first(runs.value.to_numpy(float), self.metric, self.reference)
         known = np.isfinite(runs.cost.to_numpy(float))[order]
         return runs.iloc[order[known]]
 
     def quartiles(self, model: str) -> tuple[float | None, float | None, float | None]:
         """Of the runs that count, lost ones the worst; of a metric to match, of their distances to real images."""
-        return quartiles(self.of(model).cost.to_numpy(float), self.measure)
+        return quartiles(self.of(model).cost.to_numpy(float), self.metric)
 
     def sweep(self, model: str) -> Sweep:
         """The costs of a model's runs that count."""
@@ -113,29 +113,29 @@ class Comparison:
 
     def source(self, statistic: str, *purpose: str) -> np.random.Generator:
         """Make the random stream of a statistic: a function of what it is for, so that the same records give the same page."""
-        words = (statistic, self.measure.name, self.protocol_id, *purpose)
+        words = (statistic, self.metric.name, self.protocol_id, *purpose)
         return np.random.default_rng([*"/".join(words).encode()])
 
 
 def comparisons(tables: Tables, final: pd.DataFrame) -> dict[str, list[Comparison]]:
-    """Decide what may be compared, by metric in the order of `Tables.measures`.
+    """Decide what may be compared, by metric in the order of `Tables.catalogue`.
 
     A metric's comparisons stand in the order of the settings, in each the one by the main protocol first: that by which most runs
     have a value, the latest of equals; of a metric to match, among those by which real images have one too.
     """
     known = set(zip(tables.records.model, tables.records.metric, strict=True))
     by_metric = {}
-    for metric, measure in tables.measures.items():
-        models = {model for model in tables.runs.model if (model, metric) in known}
+    for name, metric in tables.catalogue.items():
+        models = {model for model in tables.runs.model if (model, name) in known}
         runs = tables.runs
-        if measure.kind == "autoencoder":
+        if metric.kind == "autoencoder":
             runs = runs[runs.model.isin(models)]
-        if of_metric := list(_comparisons(tables, runs, final[final.metric == metric], measure)):
-            by_metric[metric] = of_metric
+        if of_metric := list(_comparisons(tables, runs, final[final.metric == name], metric)):
+            by_metric[name] = of_metric
     return by_metric
 
 
-def _comparisons(tables: Tables, runs: pd.DataFrame, final: pd.DataFrame, measure: MetricInfo) -> Iterator[Comparison]:
+def _comparisons(tables: Tables, runs: pd.DataFrame, final: pd.DataFrame, metric: MetricInfo) -> Iterator[Comparison]:
     for setting in tables.settings:
         of_setting = final[final.setting == setting]
         valued = of_setting[of_setting.value.notna()]
@@ -144,12 +144,12 @@ def _comparisons(tables: Tables, runs: pd.DataFrame, final: pd.DataFrame, measur
         latest_first = list(valued.protocol_id.unique())[::-1]
 
         def merit(name: str, valued: pd.DataFrame = valued, is_model: pd.Series = is_model, matched: set = matched) -> Any:
-            return (measure.goal == "match" and name not in matched, -int((is_model & (valued.protocol_id == name)).sum()))
+            return (metric.goal == "match" and name not in matched, -int((is_model & (valued.protocol_id == name)).sum()))
 
         for protocol_id in sorted(latest_first, key=merit):
             values = of_setting[of_setting.protocol_id == protocol_id]
             protocol = json.loads(values.protocol.iloc[0])
-            yield Comparison(measure, setting, protocol_id, protocol, values, runs[runs.setting == setting])
+            yield Comparison(metric, setting, protocol_id, protocol, values, runs[runs.setting == setting])
 
 
 def main_and_further(comparisons: Sequence[Comparison]) -> tuple[list[Comparison], list[Comparison]]:
@@ -168,7 +168,7 @@ def not_measured(tables: Tables, comparisons: Mapping[str, Sequence[Comparison]]
         for metric, of_metric in comparisons.items()
         for comparison in of_metric
     }
-    absent = tables.records[tables.records.value.isna() & tables.records.metric.isin(list(tables.measures))]
+    absent = tables.records[tables.records.value.isna() & tables.records.metric.isin(list(tables.catalogue))]
     absent = absent.merge(tables.runs[["run", "setting"]], on="run")
     several = len(tables.settings) > 1
     reasons: dict[str, list[str]] = {}
@@ -177,6 +177,6 @@ def not_measured(tables: Tables, comparisons: Mapping[str, Sequence[Comparison]]
         if (row.metric, row.setting, row.protocol_id) not in known and not is_second:
             reason = row.reason or "no reason was recorded"
             where = f", {row.setting}" if several else ""
-            title = tables.measures[str(row.metric)].title
+            title = tables.catalogue[str(row.metric)].title
             reasons.setdefault(title, []).append(f"{reason} (protocol {row.protocol_id}{where})")
     return {title: "; ".join(texts) for title, texts in reasons.items()}

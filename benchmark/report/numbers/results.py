@@ -29,9 +29,9 @@ class Results:
         return cls(tables, comparisons(tables, final_values(tables)))
 
     @property
-    def measures(self) -> Mapping[str, MetricInfo]:
+    def catalogue(self) -> Mapping[str, MetricInfo]:
         """How each metric is read: its title, goal, unit; those of a user's own too."""
-        return self.tables.measures
+        return self.tables.catalogue
 
     @cached_property
     def models(self) -> tuple[str, ...]:
@@ -50,7 +50,7 @@ class Results:
             comparison
             for metric, of_metric in self.main.items()
             for comparison in of_metric
-            if self.measures[metric].headline and comparison.models and comparison.is_ranked
+            if self.catalogue[metric].headline and comparison.models and comparison.is_ranked
         ]
 
     @cached_property

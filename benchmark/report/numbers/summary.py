@@ -68,13 +68,13 @@ def summarize(tables: Tables, comparisons: Iterable[Comparison]) -> pd.DataFrame
 
 
 def _rows(comparison: Comparison, start: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    measure = comparison.measure
-    before_training = start[(start.metric == measure.name) & (start.protocol_id == comparison.protocol_id)]
+    metric = comparison.metric
+    before_training = start[(start.metric == metric.name) & (start.protocol_id == comparison.protocol_id)]
     shared = {
         "setting": comparison.setting,
-        "metric": measure.name,
-        "goal": measure.goal,
-        "quartiles_of": "distances to real images" if measure.goal == "match" else "values",
+        "metric": metric.name,
+        "goal": metric.goal,
+        "quartiles_of": "distances to real images" if metric.goal == "match" else "values",
         "protocol": json.dumps(comparison.protocol, sort_keys=True),
         "protocol_id": comparison.protocol_id,
     }
@@ -91,12 +91,12 @@ def _rows(comparison: Comparison, start: pd.DataFrame) -> Iterator[dict[str, Any
 def _of_reference(comparison: Comparison, reference: str) -> dict[str, Any]:
     """What a sanity row scores."""
     values, rows = comparison.of_reference(reference), comparison.values[comparison.values.model == reference]
-    costs = ranking.costs(values.to_numpy(float), comparison.measure, comparison.reference)
+    costs = ranking.costs(values.to_numpy(float), comparison.metric, comparison.reference)
     return {
         "n": len(values),
         "best": values.iloc[0],
         "best_again": rows.second.iloc[0],
-        **_quartiles(ranking.quartiles(costs, comparison.measure)),
+        **_quartiles(ranking.quartiles(costs, comparison.metric)),
         "measurement_error": _measurement_error(rows),
     }
 
@@ -145,15 +145,15 @@ def _median_interval(comparison: Comparison, model: str) -> tuple[float | None, 
     if not comparison.is_ranked:
         return None, None
     interval = quartile_intervals(comparison.sweep(model), comparison.source("median", model))[1]
-    ends = sorted(ranking.value_of(end, comparison.measure) for end in (interval.low, interval.high))
+    ends = sorted(ranking.value_of(end, comparison.metric) for end in (interval.low, interval.high))
     low, high = (end if np.isfinite(end) else None for end in ends)
     return low, high
 
 
-def by_median(rows: pd.DataFrame, measure: MetricInfo) -> pd.DataFrame:
+def by_median(rows: pd.DataFrame, metric: MetricInfo) -> pd.DataFrame:
     """Sort the models' rows of a summary by their medians, the best first; those without a median come last."""
     models = rows[~rows.model.isin(REFERENCES)]
-    cost = -models["median"] if measure.goal == "maximize" else models["median"]
+    cost = -models["median"] if metric.goal == "maximize" else models["median"]
     return models.loc[cost.sort_values(kind="stable", na_position="last").index]
 
 
@@ -162,14 +162,14 @@ def missing_as_none(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.astype(object).where(rows.notna(), None)
 
 
-def paper_table(summary: pd.DataFrame, measures: Mapping[str, MetricInfo]) -> pd.DataFrame:
+def paper_table(summary: pd.DataFrame, catalogue: Mapping[str, MetricInfo]) -> pd.DataFrame:
     """Format what a paper prints: a row a metric and model with the median, its interval, quartiles, the best, the lost runs."""
     models = summary[~summary.model.isin(REFERENCES)]
     of_protocols = models.groupby(["setting", "metric"]).protocol_id.nunique()
     rows = [
         {
             **({"setting": row.setting} if models.setting.nunique() > 1 else {}),
-            "metric": measures[row.metric].title + (", distance" if row.goal == "match" else ""),
+            "metric": catalogue[row.metric].title + (", distance" if row.goal == "match" else ""),
             **({"protocol": row.protocol_id} if (of_protocols > 1).any() else {}),
             "better": "higher" if row.goal == "maximize" else "lower",
             "model": title(row.model),

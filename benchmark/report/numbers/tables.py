@@ -77,7 +77,7 @@ class Tables:
         return list(self.runs.setting.unique())
 
     @cached_property
-    def measures(self) -> dict[str, MetricInfo]:
+    def catalogue(self) -> dict[str, MetricInfo]:
         """How every metric is read that may stand in the records: ours, and those that a study describes as its user's own."""
         return {name: metric for study in reversed(self.studies) for name, metric in study_metrics(study).items()}
 
@@ -210,7 +210,7 @@ def final_values(tables: Tables) -> pd.DataFrame:
     """
     about = tables.runs.loc[tables.runs.status == "done"].drop(columns=["study", "model", "dataset", "seed", "status", "reason"])
     joined = tables.records.drop(columns=["hyperparameters"]).merge(about, on="run")
-    final = joined[(joined.iteration == joined.iterations) & joined.metric.isin(list(tables.measures))]
+    final = joined[(joined.iteration == joined.iterations) & joined.metric.isin(list(tables.catalogue))]
     parts = {protocol: _parts(protocol) for protocol in final.protocol.unique()}
     final = final.assign(**{name: final.protocol.map(lambda text, name=name: parts[text][name]) for name in _parts("{}")})
     final["is_unmeasured"] = final.value.isna() & (final.missing != "not_finite")
@@ -243,5 +243,5 @@ def unknown_metrics(tables: Tables) -> dict[str, int]:
     """Count the rows of metrics in the records that this version cannot read."""
     counts = tables.records.metric.value_counts(sort=False)
     return {
-        str(name): int(n) for name, n in counts.items() if name not in tables.measures and not str(name).startswith(NOT_SCORES)
+        str(name): int(n) for name, n in counts.items() if name not in tables.catalogue and not str(name).startswith(NOT_SCORES)
     }

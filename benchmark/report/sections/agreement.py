@@ -67,7 +67,7 @@ class Agreement(ReportSection):
         plot = figures.plot(
             "agreement",
             matrices(table[table.model == ""]),
-            least_and_most(table, results.measures) or "No two metrics have values of enough runs.",
+            least_and_most(table, results.catalogue) or "No two metrics have values of enough runs.",
             "Left: 1 is the same order of the runs, 0 no relation; costs are compared, so better by one and better by the other "
             "is positive whatever the metrics' directions. Right: the paper reports 15 % between its two Inception scores on "
             "CIFAR-10; without any relation it would be 25 % for an even number of runs without ties, else what the table says.",
@@ -86,12 +86,12 @@ def _rows(first: Comparison, second: Comparison) -> Iterator[dict[str, Any]]:
         a, b = runs.a.to_numpy(), runs.b.to_numpy()
         interval, halves = Interval(np.nan, np.nan), disagreement(a, b)
         if not model:
-            draws = first.source("agreement", second.measure.name)
+            draws = first.source("agreement", second.metric.name)
             interval = rank_correlation_interval(a, b, runs.configuration.to_numpy(), draws)
         yield {
             "setting": first.setting,
-            "metric": first.measure.name,
-            "other": second.measure.name,
+            "metric": first.metric.name,
+            "other": second.metric.name,
             "model": model,
             "n": len(runs),
             "spearman": rank_correlation(a, b),
@@ -143,22 +143,22 @@ def _words(metric: str) -> str:
     return metric.replace("_", " ")
 
 
-def least_and_most(table: pd.DataFrame, measures: Mapping[str, MetricInfo]) -> str:
+def least_and_most(table: pd.DataFrame, catalogue: Mapping[str, MetricInfo]) -> str:
     """Say which metrics agree least and most over the runs of all models, by setting; "" where nothing is known."""
     words = []
     pooled = table[(table.model == "") & table.spearman.notna()]
     for setting, rows in pooled.groupby("setting", sort=False):
         least, most = rows.loc[rows.spearman.idxmin()], rows.loc[rows.spearman.idxmax()]
         text = (
-            f"Over the runs of all models {_pair(least, measures)} agree least (rank correlation {least.spearman:.2f}; "
+            f"Over the runs of all models {_pair(least, catalogue)} agree least (rank correlation {least.spearman:.2f}; "
             f"{least.disagreement:.0%} of the runs are in the better half by the first and in the worse half by the second, "
             f"{least.expected:.0%} if the two had nothing to do with each other)"
         )
         if len(rows) > 1:
-            text += f", {_pair(most, measures)} most ({most.spearman:.2f})"
+            text += f", {_pair(most, catalogue)} most ({most.spearman:.2f})"
         words.append((f"{setting}: " if table.setting.nunique() > 1 else "") + text + ".")
     return " ".join(words)
 
 
-def _pair(row: pd.Series, measures: Mapping[str, MetricInfo]) -> str:
-    return f"“{measures[row.metric].title}” and “{measures[row.other].title}”"
+def _pair(row: pd.Series, catalogue: Mapping[str, MetricInfo]) -> str:
+    return f"“{catalogue[row.metric].title}” and “{catalogue[row.other].title}”"

@@ -46,13 +46,13 @@ class BestAgain(ReportSection):
 
 
 def _rows(comparison: Comparison) -> Iterator[list[Any]]:
-    measure = comparison.measure
+    metric = comparison.metric
     for model in comparison.models:
         best = comparison.best(model, BEST)
         again = best.dropna(subset="second")
         if len(again):
             first = best.iloc[0]
-            second = costs(again.second.to_numpy(float), measure, comparison.reference)
-            means = [value_of(float(mean), measure) for mean in (again.cost.mean(), second.mean())]
+            second = costs(again.second.to_numpy(float), metric, comparison.reference)
+            means = [value_of(float(mean), metric) for mean in (again.cost.mean(), second.mean())]
             one = [first.run, first.value, first.second]
-            yield [measure.title, comparison.setting, title(model), *one, len(again), *means]
+            yield [metric.title, comparison.setting, title(model), *one, len(again), *means]

@@ -46,7 +46,7 @@ class BestOfK(ReportSection):
         """Make a section where models can be ranked."""
         if table.empty:
             return
-        groups = by_metric(table, results.measures)
+        groups = by_metric(table, results.catalogue)
         plot = figures.plot(
             "best_of_k",
             curves(groups, colours(results.models)),
@@ -65,8 +65,8 @@ def _rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
         ks = [k for k in budgets if k <= len(sweep.costs)]
         intervals = best_of_k_intervals(sweep, ks, comparison.source("best of k", model))
         for k, cost, interval in zip(ks, best_of_k(sweep.costs, ks), intervals, strict=True):
-            value, low, high = in_unit(cost, interval, comparison.measure)
-            where = {"setting": comparison.setting, "metric": comparison.measure.name, "model": model}
+            value, low, high = in_unit(cost, interval, comparison.metric)
+            where = {"setting": comparison.setting, "metric": comparison.metric.name, "model": model}
             yield {**where, "k": k, "value": value, "low": low, "high": high}
 
 
@@ -86,8 +86,8 @@ def curves(groups: Sequence[Group], palette: Colours) -> Figure:
                 axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set(
                 xlabel="runs k that one can afford",
-                ylabel=f"expected best\n({BETTER[group.measure.goal]})",
-                title=heading(group.measure, group.setting),
+                ylabel=f"expected best\n({BETTER[group.metric.goal]})",
+                title=heading(group.metric, group.setting),
             )
         every_axes[0].legend(fontsize=6, frameon=False)
     return figure
@@ -95,7 +95,7 @@ def curves(groups: Sequence[Group], palette: Colours) -> Figure:
 
 def who_leads(group: Group) -> str:
     """Say who is expected to do best with the smallest and with the largest budget that all models have a value of."""
-    rows, goal = group.rows, group.measure.goal
+    rows, goal = group.rows, group.metric.goal
     if rows.model.nunique() == 1:
         known = rows.dropna(subset="value")
         return f"the best of {known.k.iloc[-1]} runs is {known.value.iloc[-1]:.3g}." if len(known) else "no run has a value."

@@ -50,8 +50,8 @@ class Critic(ReportSection):
         """Make a section where there are curves or gaps."""
         plots = list(_curves(results.tables, colours(results.models), figures))
         if plots or len(table):
-            tables = [_readable(table, results.measures)] if len(table) else []
-            yield Section("critic-curves", "Does the critic overfit?", _verdict(table, results.measures), plots, tables)
+            tables = [_readable(table, results.catalogue)] if len(table) else []
+            yield Section("critic-curves", "Does the critic overfit?", _verdict(table, results.catalogue), plots, tables)
 
 
 def _overfitting(results: Results, metric: str) -> Iterator[tuple[str, str, str, int, int, float, float]]:
@@ -70,10 +70,10 @@ def _overfitting(results: Results, metric: str) -> Iterator[tuple[str, str, str,
                 yield (metric, comparison.setting, model, len(runs), remembers, runs.value.median(), runs.distance.median())
 
 
-def _readable(table: pd.DataFrame, measures: Mapping[str, MetricInfo]) -> Table:
+def _readable(table: pd.DataFrame, catalogue: Mapping[str, MetricInfo]) -> Table:
     rows = [
         [
-            measures[row.metric].title,
+            catalogue[row.metric].title,
             row.setting,
             title(row.model),
             row.gap,
@@ -85,13 +85,13 @@ def _readable(table: pd.DataFrame, measures: Mapping[str, MetricInfo]) -> Table:
     return Table(["critic", "setting", "model", "median gap", "median distance", "runs in which it overfits"], rows, NOTE)
 
 
-def _verdict(table: pd.DataFrame, measures: Mapping[str, MetricInfo]) -> str:
+def _verdict(table: pd.DataFrame, catalogue: Mapping[str, MetricInfo]) -> str:
     """The answer to the heading, by critic."""
     words = []
     for metric, rows in table.groupby("metric", sort=False):
         remembers, runs = rows.remembers.sum(), rows.n.sum()
         answer = f"yes, in {remembers} of {runs} runs" if remembers else f"in none of {runs} runs"
-        words.append(f"{measures[metric].title}: {answer}.")
+        words.append(f"{catalogue[metric].title}: {answer}.")
     return " ".join(words)
 
 

@@ -59,7 +59,7 @@ class EqualBudget(ReportSection):
         """Make a section where sweeps differ in size."""
         if table.empty:
             return
-        groups = by_metric(table, results.measures)
+        groups = by_metric(table, results.catalogue)
         plot = figures.plot(
             "equal_budget",
             boxes(groups, colours(results.models)),
@@ -81,13 +81,13 @@ def _rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
         sweep = Sweep(runs.cost.to_numpy(float), runs.configuration.to_numpy())
         budget = at_equal_budget(sweep, fewest, comparison.source("equal budget", model))
         costs = (budget.quartile_1, budget.median, budget.quartile_3)
-        first, middle, third = (or_nan(value) for value in sorted(value_of(cost, comparison.measure) for cost in costs))
-        best, low, high = in_unit(budget.best, budget.best_interval, comparison.measure)
+        first, middle, third = (or_nan(value) for value in sorted(value_of(cost, comparison.metric) for cost in costs))
+        best, low, high = in_unit(budget.best, budget.best_interval, comparison.metric)
         if fewest == len(sizes):
             low = high = float("nan")
         yield {
             "setting": comparison.setting,
-            "metric": comparison.measure.name,
+            "metric": comparison.metric.name,
             "model": model,
             "configurations": fewest,
             "seeds": each,
@@ -108,8 +108,8 @@ def boxes(groups: Sequence[Group], palette: Colours) -> Figure:
         for group, axes in zip(groups, every_axes, strict=True):
             _draw(axes, group.rows.set_index("model").loc[in_order(group.rows.model)], palette)
             axes.set(
-                ylabel=f"{scale_of(group.measure)}\n({BETTER[group.measure.goal]})",
-                title=heading(group.measure, group.setting),
+                ylabel=f"{scale_of(group.metric)}\n({BETTER[group.metric.goal]})",
+                title=heading(group.metric, group.setting),
             )
     return figure
 
@@ -142,5 +142,5 @@ def who_is_best(group: Group) -> str:
     if len(lost):
         return f"{budget}: not ranked, for most draws of {titles(lost)} hold too many runs without a value."
     values = rows.set_index("model")
-    medians, bests = (titles(best_models(values[column], group.measure.goal)) for column in ("median", "best"))
+    medians, bests = (titles(best_models(values[column], group.metric.goal)) for column in ("median", "best"))
     return f"{budget}: best by the median {medians}, by the best run {bests}."

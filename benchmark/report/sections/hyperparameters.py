@@ -65,7 +65,7 @@ class Hyperparameters(ReportSection):
         plots: list[Plot] = []
         several = table.setting.nunique() > 1
         for comparison in {comparison.setting: comparison for comparison in reversed(results.headlines)}.values():
-            of_metric = table[(table.metric == comparison.measure.name) & (table.setting == comparison.setting)]
+            of_metric = table[(table.metric == comparison.metric.name) & (table.setting == comparison.setting)]
             for model in comparison.models:
                 rows = of_metric[of_metric.model == model]
                 if len(rows):
@@ -86,7 +86,7 @@ def _rows(comparison: Comparison, model: str) -> Iterator[dict[str, Any]]:
     for (name, share), p_holm in zip(explained.items(), corrected, strict=True):
         yield {
             "setting": comparison.setting,
-            "metric": comparison.measure.name,
+            "metric": comparison.metric.name,
             "model": model,
             "hyperparameter": name,
             "share": share.share,
@@ -139,9 +139,9 @@ def panels_of(comparison: Comparison, model: str, rows: pd.DataFrame, palette: C
             _by_level(axes, values[row.hyperparameter].to_numpy(), runs.value.to_numpy(), palette[model])
             share = f"{row.share:.0%} of the variance (chance {row.chance:.0%})"
             words = f"{row.hyperparameter.replace('_', ' ')}\n" + ("nothing can be told" if np.isnan(row.share) else share)
-            axes.set(title=words, xlabel="", ylabel=comparison.measure.unit if axes in every_axes[::COLUMNS] else "")
+            axes.set(title=words, xlabel="", ylabel=comparison.metric.unit if axes in every_axes[::COLUMNS] else "")
             axes.title.set_fontsize(7)
-        figure.suptitle(f"{title(model)}: {comparison.measure.title} ({comparison.measure.direction})", fontsize=8)
+        figure.suptitle(f"{title(model)}: {comparison.metric.title} ({comparison.metric.direction})", fontsize=8)
     return figure
 
 

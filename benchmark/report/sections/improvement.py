@@ -56,7 +56,7 @@ class Improvement(ReportSection):
         """Make a section where there are two models."""
         if table.empty:
             return
-        groups = by_metric(table, results.measures)
+        groups = by_metric(table, results.catalogue)
         plot = figures.plot(
             "probability_of_improvement",
             matrices(groups),
@@ -75,7 +75,7 @@ def _rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
     for (model, other), p_value, p_holm in zip(pairs, p_values, holm(p_values), strict=True):
         improvement = probability_of_improvement(sweeps[model], sweeps[other], comparison.source("improvement", model, other))
         value, low, high = improvement.probability, improvement.interval.low, improvement.interval.high
-        shared = {"setting": comparison.setting, "metric": comparison.measure.name}
+        shared = {"setting": comparison.setting, "metric": comparison.metric.name}
         tests = {"p_value": p_value, "p_holm": p_holm}
         yield {**shared, "model": model, "than": other, "value": value, "low": low, "high": high, **tests}
         yield {**shared, "model": other, "than": model, "value": 1 - value, "low": 1 - high, "high": 1 - low, **tests}
@@ -90,7 +90,7 @@ def matrices(groups: Sequence[Group]) -> Figure:
             models = in_order(group.rows.model)
             matrix = group.rows.pivot(index="model", columns="than", values="value").reindex(index=models, columns=models)
             heat_map(axes, matrix, title, (0, 1), "vlag", "{:.0%}")
-            axes.set(xlabel="is worse", ylabel="is better", title=heading(group.measure, group.setting))
+            axes.set(xlabel="is worse", ylabel="is better", title=heading(group.metric, group.setting))
     return figure
 
 

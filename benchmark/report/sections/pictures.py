@@ -119,8 +119,8 @@ class _SettingsGalleries:
         for comparison in self.comparisons.values():
             first_two = comparison.ranked(comparison.counted)[:2]
             is_alone = first_two.cost.nunique() == len(first_two)  # of equals none is the best
-            if len(first_two) and is_alone and comparison.measure.kind == "samples":
-                best[comparison.measure.title] = first_two.iloc[0]
+            if len(first_two) and is_alone and comparison.metric.kind == "samples":
+                best[comparison.metric.title] = first_two.iloc[0]
         runs, models = {run.run for run in best.values()}, in_order({run.model for run in best.values()})
         return self.keep(
             "best_by_metric",

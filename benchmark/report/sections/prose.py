@@ -22,7 +22,7 @@ BETTER = {"maximize": "higher is better", "minimize": "lower is better", "match"
 class Group(NamedTuple):
     """The rows of a table that are about one metric in one setting."""
 
-    measure: MetricInfo
+    metric: MetricInfo
     setting: str
     """Empty where the table has one only, which need not be named."""
     rows: pd.DataFrame
@@ -30,14 +30,14 @@ class Group(NamedTuple):
     @property
     def name(self) -> str:
         """What the rows are about."""
-        return self.measure.title + (f" ({self.setting})" if self.setting else "")
+        return self.metric.title + (f" ({self.setting})" if self.setting else "")
 
 
-def by_metric(table: pd.DataFrame, measures: Mapping[str, MetricInfo]) -> list[Group]:
+def by_metric(table: pd.DataFrame, catalogue: Mapping[str, MetricInfo]) -> list[Group]:
     """Part a table with the columns setting and metric, in its order."""
     several = table.setting.nunique() > 1
     return [
-        Group(measures[metric], setting if several else "", rows)
+        Group(catalogue[metric], setting if several else "", rows)
         for (metric, setting), rows in table.groupby(["metric", "setting"], sort=False)
     ]
 
@@ -67,7 +67,7 @@ def readable(table: pd.DataFrame, columns: Mapping[str, str], note: str, results
     for column in {"model", "than"} & {*shown}:
         shown[column] = [title(model) if model else "all models" for model in shown[column]]
     for column in {"metric", "other"} & {*shown}:
-        shown[column] = [results.measures[metric].title for metric in shown[column]]
+        shown[column] = [results.catalogue[metric].title for metric in shown[column]]
     several = {"setting": "setting"} if table.setting.nunique() > 1 else {}
     chosen = {**several, **columns}
     return Table(list(chosen.values()), shown[list(chosen)].to_numpy().tolist(), note)

@@ -35,7 +35,7 @@ class Scatter(ReportSection):
         ]
         if not pairs:
             return
-        x, y = (comparison.measure for comparison in pairs[0])
+        x, y = (comparison.metric for comparison in pairs[0])
         shown = [
             Panel(x.setting, [Point(row.run, row.model, row.y, row.x) for row in paired(x, y).itertuples()]) for x, y in pairs
         ]
@@ -84,17 +84,17 @@ def scatter(pairs: Sequence[tuple[Comparison, Comparison]], palette: Colours) ->
                 ax=axes,
             )
             for comparison, line in ((x, axes.axvline), (y, axes.axhline)):
-                if comparison.measure.goal == "match" and not math.isnan(comparison.reference):
+                if comparison.metric.goal == "match" and not math.isnan(comparison.reference):
                     line(comparison.reference, color="#222222", linestyle="--", linewidth=1, zorder=0)
             title = textwrap.fill(x.setting, 40) if len(pairs) > 1 else ""
-            axes.set(xlabel=_axis(x.measure), ylabel=_axis(y.measure), title=title)
+            axes.set(xlabel=_axis(x.metric), ylabel=_axis(y.metric), title=title)
         if every_axes[-1].get_legend():
             legend_outside(every_axes[-1])
     return figure
 
 
-def _axis(measure: MetricInfo) -> str:
-    return f"{measure.unit}\n({measure.direction})"
+def _axis(metric: MetricInfo) -> str:
+    return f"{metric.unit}\n({metric.direction})"
 
 
 def _agreement(diversity: Comparison, critic: Comparison) -> str:

@@ -71,7 +71,7 @@ class Scores(ReportSection):
             columns = "Columns as above." if number else WHAT_COLUMNS_ARE
             yield Section(
                 metric,
-                results.measures[metric].title,
+                results.catalogue[metric].title,
                 "",
                 list(
                     _plots(results, comparisons, "Boxes, dots, circles and lines as above." if number else HOW_TO_READ, figures)
@@ -83,26 +83,26 @@ class Scores(ReportSection):
 
 def _plots(results: Results, comparisons: Sequence[Comparison], reading: str, figures: FigureFolder) -> Iterator[Plot]:
     """A figure of the main protocols of all settings together, then one of each further protocol."""
-    measure = comparisons[0].measure
+    metric = comparisons[0].metric
     main, further = main_and_further(comparisons)
     for number, shown in enumerate([main, *([comparison] for comparison in further)]):
-        levels = noise_levels(results.tables, shown) if measure.name == "sample_diversity" else {}
+        levels = noise_levels(results.tables, shown) if metric.name == "sample_diversity" else {}
         shown_panels = [panel_of(comparison, levels.get(comparison.setting, {})) for comparison in shown]
-        sentences = [sentence(_rows(results.summary, comparison), measure) for comparison in shown]
+        sentences = [sentence(_rows(results.summary, comparison), metric) for comparison in shown]
         if len(shown) > 1:
             sentences = [f"{comparison.setting}: {words}" for comparison, words in zip(shown, sentences, strict=True)]
         yield figures.plot(
-            measure.name + (f"_{number + 1}" if number else ""),
-            box_plots(shown_panels, measure, colours(results.models)),
+            metric.name + (f"_{number + 1}" if number else ""),
+            box_plots(shown_panels, metric, colours(results.models)),
             " ".join(sentences),
-            f"{reading} {measure.direction.capitalize()}. {measure.caution}".strip(),
-            measure.figure,
-            Chart(shown_panels, f"{measure.unit} ({measure.direction})"),
+            f"{reading} {metric.direction.capitalize()}. {metric.caution}".strip(),
+            metric.figure,
+            Chart(shown_panels, f"{metric.unit} ({metric.direction})"),
         )
 
 
 def _rows(summary: pd.DataFrame, comparison: Comparison) -> pd.DataFrame:
-    of_metric = summary[(summary.metric == comparison.measure.name) & (summary.setting == comparison.setting)]
+    of_metric = summary[(summary.metric == comparison.metric.name) & (summary.setting == comparison.setting)]
     return of_metric[of_metric.protocol_id == comparison.protocol_id]
 
 
@@ -146,7 +146,7 @@ def _table(comparison: Comparison, summary: pd.DataFrame, several: bool, note: s
     ]
     shown["with_a_value"] = [f"{n}\u00a0of\u00a0{runs}" for n, runs in zip(shown.n, shown.runs, strict=True)]
     shown["model"] = [title(model) for model in shown.model]
-    if comparison.measure.goal == "match":
+    if comparison.metric.goal == "match":
         note += " Quartiles, IQR and the interval are of the runs' distances to real images; the best are values."
     which = f"{comparison.setting}, protocol {comparison.protocol_id}. " if several else ""
     return Table(list(COLUMNS.values()), shown[list(COLUMNS)].to_numpy().tolist(), which + note)
@@ -180,7 +180,7 @@ def _box(comparison: Comparison, model: str) -> Box:
     return Box(model, label, **five_numbers(values)._asdict())
 
 
-def box_plots(settings: Sequence[Panel], measure: MetricInfo, palette: Colours) -> Figure:
+def box_plots(settings: Sequence[Panel], metric: MetricInfo, palette: Colours) -> Figure:
     """Draw panels on paper, one pair of axes a setting."""
     places = max(2, *(len(panel.boxes) for panel in settings))
     with mpl.rc_context(STYLE):
@@ -189,10 +189,10 @@ def box_plots(settings: Sequence[Panel], measure: MetricInfo, palette: Colours) 
             _draw_boxes(axes, panel, palette)
             _draw_runs(axes, panel)
             _draw_lines(axes, panel)
-            axes.set(xlabel="", ylabel=f"{measure.unit}\n({measure.direction})")
-            axes.set_title(textwrap.fill(measure.title if len(settings) == 1 else panel.title, 8 + 12 * places))
+            axes.set(xlabel="", ylabel=f"{metric.unit}\n({metric.direction})")
+            axes.set_title(textwrap.fill(metric.title if len(settings) == 1 else panel.title, 8 + 12 * places))
         if len(settings) > 1:
-            figure.suptitle(measure.title, fontsize=9)
+            figure.suptitle(metric.title, fontsize=9)
     return figure
 
 
@@ -276,18 +276,18 @@ def _apart(axes: Axes, levels: Sequence[float]) -> list[float]:
 # The words
 
 
-def sentence(rows: pd.DataFrame, measure: MetricInfo) -> str:
+def sentence(rows: pd.DataFrame, metric: MetricInfo) -> str:
     """Say in words what a box plot shows, from its rows of the summary."""
-    if measure.goal == "match" and "real" not in set(rows.model):
+    if metric.goal == "match" and "real" not in set(rows.model):
         return "No ranking: the nearest to real images is best here, and they have no value."
-    models = by_median(rows, measure)
+    models = by_median(rows, metric)
     ranked, unranked = models[models["median"].notna()], models[models["median"].isna()]
     if ranked.empty:
         return "No model has a median here: too few runs came to their end."
     references = {name: values.iloc[0] for name, values in rows[rows.model.isin(REFERENCES)].groupby("model").best}
     text = "; ".join(
         [
-            _order(ranked, measure, complete=unranked.empty),
+            _order(ranked, metric, complete=unranked.empty),
             *(f"{words} {references[name]:.3g}" for name, words in REFERENCE_WORDS.items() if name in references),
             *(
                 f"{title(row.model)} has no median: {row.without_value} of its {row.n + row.without_value} runs have no value"
@@ -298,9 +298,9 @@ def sentence(rows: pd.DataFrame, measure: MetricInfo) -> str:
     return f"{text}. {_what_a_box_is(ranked)}"
 
 
-def _order(ranked: pd.DataFrame, measure: MetricInfo, complete: bool) -> str:
+def _order(ranked: pd.DataFrame, metric: MetricInfo, complete: bool) -> str:
     """Which models are best and last by their medians, and whether the intervals tell the first two apart."""
-    what = "median distance to real images" if measure.goal == "match" else "median"
+    what = "median distance to real images" if metric.goal == "match" else "median"
     first, last = ranked.iloc[0], ranked.iloc[-1]
     if len(ranked) == 1:
         return f"The {what} of the runs of {title(first.model)} is {first['median']:.3g}"

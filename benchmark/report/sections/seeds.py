@@ -61,11 +61,11 @@ class Seeds(ReportSection):
         if table.empty:
             return
         known = set(zip(table.metric, table.setting, strict=True))
-        shown = [comparison for comparison in results.headlines if (comparison.measure.name, comparison.setting) in known]
+        shown = [comparison for comparison in results.headlines if (comparison.metric.name, comparison.setting) in known]
         plot = figures.plot(
             "seeds",
             configurations(shown, colours(results.models)),
-            " ".join(filter(None, map(shares, by_metric(table, results.measures)))) or "All runs score alike.",
+            " ".join(filter(None, map(shares, by_metric(table, results.catalogue)))) or "All runs score alike.",
             "Each vertical line is one configuration, its dots its seeds; configurations stand in the order of their means. What "
             "lies between dots on a line is noise of the seed, what lies between lines is the sweep. Neither is a substitute for "
             "the other: boxes over a sweep say nothing about repeated training.",
@@ -79,7 +79,7 @@ def _rows(comparison: Comparison) -> Iterator[dict[str, Any]]:
         if noise is not None:
             yield {
                 "setting": comparison.setting,
-                "metric": comparison.measure.name,
+                "metric": comparison.metric.name,
                 "model": model,
                 "seed_sd": noise.seed_sd,
                 "sweep_sd": noise.sweep_sd,
@@ -103,8 +103,8 @@ def configurations(comparisons: Sequence[Comparison], palette: Colours) -> Figur
                 place += 1 + _draw(axes, comparison, model, place, palette)
             axes.set(
                 xlabel="configurations, by their mean",
-                ylabel=f"{comparison.measure.unit}\n({comparison.measure.direction})",
-                title=heading(comparison.measure, comparison.setting if several else ""),
+                ylabel=f"{comparison.metric.unit}\n({comparison.metric.direction})",
+                title=heading(comparison.metric, comparison.setting if several else ""),
                 xticks=[],
             )
         every_axes[0].legend(fontsize=6, frameon=False)

@@ -47,9 +47,9 @@ def browser() -> Iterator[Any]:
     if path is None:
         return _absent("there is no Chromium or Chrome on the PATH")
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=path, args=[*OPTIONS, "--disable-sync"])
-        yield found
-        found.close()
+        chromium = playwright.chromium.launch(executable_path=path, args=[*OPTIONS, "--disable-sync"])
+        yield chromium
+        chromium.close()
     return None
 
 
@@ -97,14 +97,14 @@ def run_entries(number: int, metrics: list[str], models: list[str]) -> list[RunE
 
 def boxes(runs: list[RunEntry], metric: str, models: list[str]) -> list[Box]:
     """Quartiles, near enough for a picture."""
-    found = []
+    boxes_of_models = []
     for model in models:
         values = sorted(run.values[metric].value for run in runs if run.model == model and metric in run.values)
         n = len(values)
         quartiles = [values[round(share * (n - 1))] for share in (0, 0.25, 0.5, 0.75, 1)]
         name = {"alphagan_kl": "α-GAN, empirical KL", "dcgan": "DCGAN"}.get(model, model)
-        found.append(Box(model, f"{name}\nn = {n}", *quartiles))
-    return found
+        boxes_of_models.append(Box(model, f"{name}\nn = {n}", *quartiles))
+    return boxes_of_models
 
 
 def panel(runs: list[RunEntry], metric: str, models: list[str], title: str, lines: list[Line] | None = None) -> Panel:

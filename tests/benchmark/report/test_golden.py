@@ -61,15 +61,15 @@ def test_every_row_of_the_summary_against_an_independent_reading(golden_report):
     assert set(summary.index) == compared
     for study, metric, model in compared:
         row = summary.loc[(study, metric, model)]
-        found = [value for value, _ in values[study, metric, model] if value is not None]
+        finite = [value for value, _ in values[study, metric, model] if value is not None]
         missing = sum(why == "not_finite" for _, why in values[study, metric, model]) + lost[study, model]
         real = values[study, metric, "real"][0][0] if (study, metric, "real") in values else math.nan
         cost = {"maximize": lambda v: -v, "minimize": lambda v: v, "match": lambda v, real=real: abs(v - real)}[row.goal]
-        best = min(found, key=cost)
+        best = min(finite, key=cost)
         assert row.quartiles_of == ("distances to real images" if row.goal == "match" else "values")
         if row.goal == "match":
-            found, cost = [abs(value - real) for value in found], abs
-        ranked = [*sorted(found, key=cost), *[NOBODY] * missing]
+            finite, cost = [abs(value - real) for value in finite], abs
+        ranked = [*sorted(finite, key=cost), *[NOBODY] * missing]
         quartiles = np.interp(np.array([0.25, 0.5, 0.75]) * (len(ranked) - 1), range(len(ranked)), ranked)
         quartiles = [math.nan if abs(one) > NOBODY / 1e6 else one for one in quartiles]
         if row.goal == "maximize":
@@ -80,11 +80,11 @@ def test_every_row_of_the_summary_against_an_independent_reading(golden_report):
             model,
         )
         assert row.iqr == pytest.approx(abs(quartiles[2] - quartiles[0]), nan_ok=True)
-        assert (row.best, row.n) == (best, len(found))
+        assert (row.best, row.n) == (best, len(finite))
         if model in ("real", "noise"):
             assert row[["without_value", "not_measured", "configurations", "seeds"]].isna().all()
         else:
-            unmeasured = len(values[study, metric, model]) + lost[study, model] - len(found) - missing
+            unmeasured = len(values[study, metric, model]) + lost[study, model] - len(finite) - missing
             assert (row.without_value, row.not_measured) == (missing, unmeasured)
 
 

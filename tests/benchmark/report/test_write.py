@@ -267,7 +267,7 @@ def test_the_page_holds_every_run_and_what_is_missing_is_missing(golden_page):
     assert values["critic"]["age-1-0"] is None  # failed
     assert values["reconstruction_l1"]["alphagan-1-1"] is None  # not measured
     assert values["reconstruction_l1"]["dcgan-0-0"] is None  # of no meaning there
-    assert 0 not in {value for those in values.values() for value in those.values()}
+    assert 0 not in {value for numbers in values.values() for value in numbers.values()}
     critic = data["values"]["critic"]
     run = data["keys"].index("alphagan-0-0")
     assert [critic[name][run] for name in ("value", "low", "high", "second")] == [-1, -1.25, -0.75, -2.5]
@@ -278,10 +278,10 @@ def test_the_page_holds_every_run_and_what_is_missing_is_missing(golden_page):
 
 
 def test_the_best_runs_show_their_curves_and_pictures_first(golden_page):
-    found = re.findall(r'<script type="application/json" data-run="([^"]*)">(.*?)</script>', golden_page)
-    details = {key: json.loads(text) for key, text in found}
+    scripts = re.findall(r'<script type="application/json" data-run="([^"]*)">(.*?)</script>', golden_page)
+    details = {key: json.loads(text) for key, text in scripts}
     assert len(details) == 26 + 12
-    assert found[0][0] == "alphagan-0-0"  # the best by the critic
+    assert scripts[0][0] == "alphagan-0-0"  # the best by the critic
     assert details["alphagan-0-0"]["curves"][0] == ["loss/generator/total", [5, 10], [0.8, 0.4]]
     assert set(details["alphagan-0-0"]["pictures"]) == {"samples", "reconstructions"}
     assert details["age-2-0"]["pictures"] == {}  # missing
@@ -292,16 +292,16 @@ def test_the_best_runs_show_their_curves_and_pictures_first(golden_page):
 
 def test_the_command_names_the_page(tmp_path, undrawn):
     folder = write_study(tmp_path / "one", [("dcgan", "done", -1.0)])
-    found = report("one", results=tmp_path)
-    assert (found.exit_code, found.output) == (0, f"report: {folder / 'report' / 'index.html'}\n")
+    answer = report("one", results=tmp_path)
+    assert (answer.exit_code, answer.output) == (0, f"report: {folder / 'report' / 'index.html'}\n")
     assert not (folder / "report" / "figures" / "seeds.png").exists()
 
 
 def test_several_studies_share_a_page_and_each_has_its_own_if_none_is_named(tmp_path, undrawn):
     write_study(tmp_path / "one", [("dcgan", "done", -1.0)])
     write_runs(tmp_path / "other", [PretendedRun("dcgan", rows=[at_end("critic", -2)], name="b")], dataset="cifar10")
-    found = report("one", "other", results=tmp_path)
-    assert found.output == f"report: {tmp_path / 'one+other' / 'report' / 'index.html'}\n"
+    answer = report("one", "other", results=tmp_path)
+    assert answer.output == f"report: {tmp_path / 'one+other' / 'report' / 'index.html'}\n"
     page = (tmp_path / "one+other" / "report" / "index.html").read_text()
     panels = [panel for panels in page_data(page)["charts"].values() for panel in panels]
     assert [panel["title"] for panel in panels] == ["colormnist-mini", "cifar10"]
@@ -312,8 +312,8 @@ def test_several_studies_share_a_page_and_each_has_its_own_if_none_is_named(tmp_
         ["other", "cifar10", 1, -2],
     ]
     assert "setting" in (tmp_path / "one+other" / "report" / "summary.md").read_text().splitlines()[0]
-    found = report(results=tmp_path)
-    assert found.output.splitlines() == [f"report: {tmp_path / name / 'report' / 'index.html'}" for name in ("one", "other")]
+    answer = report(results=tmp_path)
+    assert answer.output.splitlines() == [f"report: {tmp_path / name / 'report' / 'index.html'}" for name in ("one", "other")]
 
 
 def test_mistakes_are_said_in_a_line(tmp_path):
@@ -323,10 +323,10 @@ def test_mistakes_are_said_in_a_line(tmp_path):
         (["plannd"], "did you mean 'planned'"),
         (["--output", str(tmp_path / "x")], "--output is for the page of studies that are named"),
     ):
-        found = report(*words, results=tmp_path)
-        assert isinstance(found.exception, UserError)
-        assert said in str(found.exception)
-        assert "\n" not in str(found.exception)
+        answer = report(*words, results=tmp_path)
+        assert isinstance(answer.exception, UserError)
+        assert said in str(answer.exception)
+        assert "\n" not in str(answer.exception)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["planned"]
 
 

@@ -103,13 +103,13 @@ def test_each_pixel_is_printed_as_a_square_of_dots(tmp_path, number, rows):
     """Nothing is smoothed, cut off or covered, and no column of pixels is wider than its neighbours."""
     figure = samples([write_run(tmp_path / str(seed), pixels=noise(seed)) for seed in range(number)]).figure
     picture = printed(figure)
-    found = [places(picture, shown(axes), 2) for axes in figure.axes]
-    assert [len(each) for each in found] == [1] * number
-    tops = [top for ((top, _),) in found]
+    corners = [places(picture, shown(axes), 2) for axes in figure.axes]
+    assert [len(each) for each in corners] == [1] * number
+    tops = [top for ((top, _),) in corners]
     assert [tops.count(top) for top in sorted(set(tops))] == rows
     assert tops == sorted(tops)
     for top in set(tops):  # each row is in the middle
-        lefts = [left for ((each, left),) in found if each == top]
+        lefts = [left for ((each, left),) in corners if each == top]
         assert abs(picture.shape[1] - (min(lefts) + max(lefts) + 2 * shown(figure.axes[0]).shape[1])) <= 1
     assert figure.get_figwidth() <= 7
 
@@ -133,8 +133,8 @@ def test_the_best_of_each_metric(tmp_path, number, size):
     assert texts(gallery.figure) == [f"{('AGE', 'DCGAN')[place % 2]} (critic −1)" for place in range(number)]
     for place, each in enumerate(axes):
         assert_shows(shown(each), first(pictures[place % 2], 6, 6), 6, 6)
-    found = [places(printed(gallery.figure), shown(each), 2 if size == 28 else 1) for each in axes[:2]]
-    assert [len(each) for each in found] == [-(-number // 2), number // 2]
+    corners = [places(printed(gallery.figure), shown(each), 2 if size == 28 else 1) for each in axes[:2]]
+    assert [len(each) for each in corners] == [-(-number // 2), number // 2]
     assert gallery.figure.get_figwidth() <= 7
 
 
@@ -174,9 +174,9 @@ def test_reconstructions_stand_below_the_test_images(tmp_path):
     rows = [(pixels, pair) for pair in range(2) for pixels in (originals, *made.values())]
     for axes, (pixels, pair) in zip(figure.axes, rows, strict=True):
         assert_shows(shown(axes), pixels[10 * pair : 10 * pair + 4], 1, 4)
-    found = [places(printed(figure), shown(axes), 820 // (4 * 30 - 2)) for axes in figure.axes]
-    assert [len(each) for each in found] == [1] * 6
-    tops, lefts = zip(*(each[0] for each in found), strict=True)
+    corners = [places(printed(figure), shown(axes), 820 // (4 * 30 - 2)) for axes in figure.axes]
+    assert [len(each) for each in corners] == [1] * 6
+    tops, lefts = zip(*(each[0] for each in corners), strict=True)
     assert list(tops) == sorted(tops)
     assert len(set(lefts)) == 1
 

@@ -15,18 +15,18 @@ OTHER = {"steps": 200}
 
 
 @pytest.mark.parametrize(
-    ("measure", "expected"),
+    ("metric", "expected"),
     [(METRICS["critic"], [3.0, 2.0, -1.0]), (METRICS["mode_kl"], [-1.0, 2.0, 3.0]), (MATCH, [2.0, 3.0, -1.0])],
 )
-def test_the_best_follow_the_goal(measure, expected):
+def test_the_best_follow_the_goal(metric, expected):
     values = np.array([2.0, -1.0, 3.0])
-    assert values[best_first(values, measure, 1.8)].tolist() == expected
+    assert values[best_first(values, metric, 1.8)].tolist() == expected
 
 
 def test_quartiles_against_numpy():
     values = np.random.default_rng(0).normal(size=23)
-    for measure in (METRICS["critic"], METRICS["mode_kl"]):
-        assert quartiles(costs(values, measure, 0.0), measure) == pytest.approx(tuple(np.quantile(values, [0.25, 0.5, 0.75])))
+    for metric in (METRICS["critic"], METRICS["mode_kl"]):
+        assert quartiles(costs(values, metric, 0.0), metric) == pytest.approx(tuple(np.quantile(values, [0.25, 0.5, 0.75])))
 
 
 def test_quartiles_of_a_match_metric_are_of_the_distances_to_the_reference():
@@ -53,6 +53,6 @@ def test_equals_stay_in_their_order_and_runs_without_a_value_come_last():
 @pytest.mark.parametrize("size", [1e30, 1e-30, 1e300])
 def test_huge_and_tiny_values_are_ranked_like_others(size):
     values = np.array([2.0, -1.0, 3.0]) * size
-    for measure in (METRICS["critic"], METRICS["mode_kl"], MATCH):
-        assert best_first(values, measure, 1.8 * size).tolist() == best_first(values / size, measure, 1.8).tolist()
-        assert value_of(float(costs(values, measure, 0.0)[0]), measure) == 2 * size
+    for metric in (METRICS["critic"], METRICS["mode_kl"], MATCH):
+        assert best_first(values, metric, 1.8 * size).tolist() == best_first(values / size, metric, 1.8).tolist()
+        assert value_of(float(costs(values, metric, 0.0)[0]), metric) == 2 * size

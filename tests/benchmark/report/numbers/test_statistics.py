@@ -156,11 +156,11 @@ def test_quartile_intervals_agree_with_all_possible_resamples_of_unequal_cluster
     configuration = np.array(["a", "b", "b", "c", "d", "d", "d", "e"])
     costs = np.array([0.3, 1.2, 2.9, 0.1, 1.7, 4.4, 0.9, inf])
     order = source().permutation(8)  # nothing may depend on runs of a configuration standing together
-    found = quartile_intervals(Sweep(costs[order], configuration[order]), source(), resamples=20_000)
-    for share, interval in zip((0.25, 0.5, 0.75), found, strict=True):
+    intervals = quartile_intervals(Sweep(costs[order], configuration[order]), source(), resamples=20_000)
+    for share, interval in zip((0.25, 0.5, 0.75), intervals, strict=True):
         values = np.array([quantiles(costs[runs], [share])[0] for runs in all_resamples(configuration)])
         assert_is_interval_of(interval, values, 20_000)
-    assert found[2].high == inf > found[2].low
+    assert intervals[2].high == inf > intervals[2].low
 
 
 def test_quartile_intervals_agree_with_scipys_bootstrap():
@@ -351,21 +351,21 @@ def test_disagreement_wants_values():
 
 def test_variance_explained_by_hand():
     # ranks 1 2 | 3 4 about 2.5: total 2.25 + .25 + .25 + 2.25 = 5, between 2 · (1 + 1) = 4; H = 3 · 0.8 = 2.4
-    found = variance_explained(single([0.1, 0.2, 0.3, inf]), np.array(["x", "x", "y", "y"]))
-    assert (found.share, found.chance, found.n, found.levels) == (pytest.approx(0.8, rel=1e-12), 1 / 3, 4, 2)
-    assert found.p_value == pytest.approx(stats.chi2.sf(2.4, 1), rel=1e-12)
+    explained = variance_explained(single([0.1, 0.2, 0.3, inf]), np.array(["x", "x", "y", "y"]))
+    assert (explained.share, explained.chance, explained.n, explained.levels) == (pytest.approx(0.8, rel=1e-12), 1 / 3, 4, 2)
+    assert explained.p_value == pytest.approx(stats.chi2.sf(2.4, 1), rel=1e-12)
 
 
 def test_variance_explained_agrees_with_kruskal_with_ties_and_runs_without_value():
     costs, levels = source(1).integers(12, size=60) * 1.0, source(2).choice(["1e-4", "2e-4", "5e-4", "1e-3"], size=60)
     costs[levels == "1e-3"] += 4
     costs[::9] = inf
-    found = variance_explained(single(costs), levels)
+    explained = variance_explained(single(costs), levels)
     ranked = stats.rankdata(costs)
     theirs = stats.kruskal(*(ranked[levels == level] for level in np.unique(levels)))
-    assert found.share == pytest.approx(theirs.statistic / 59, rel=1e-12)
-    assert found.p_value == pytest.approx(theirs.pvalue, rel=1e-10)
-    assert (found.chance, found.n, found.levels) == (3 / 59, 60, 4)
+    assert explained.share == pytest.approx(theirs.statistic / 59, rel=1e-12)
+    assert explained.p_value == pytest.approx(theirs.pvalue, rel=1e-10)
+    assert (explained.chance, explained.n, explained.levels) == (3 / 59, 60, 4)
 
 
 def test_the_unit_of_variance_explained_is_the_configuration():
@@ -373,26 +373,26 @@ def test_the_unit_of_variance_explained_is_the_configuration():
     costs = np.array([1, 9, 2, 3, 10, inf, 5, 6, 7, 8.0])
     # ranks of runs 1 8 | 2 3 | 9 10 | 4 5 6 7, mean ranks 4.5, 2.5, 9.5, 5.5 (sums 9, 5, 19, 22); ranks of configurations 2 1 4 3
     levels = np.array(["x", "x", "x", "y"])
-    found = variance_explained(Sweep(costs, configuration), levels[configuration])
+    explained = variance_explained(Sweep(costs, configuration), levels[configuration])
     expected = stats.kruskal([2, 1, 4], [3])
-    assert found.share == pytest.approx(expected.statistic / 3, rel=1e-12)
-    assert found.p_value == pytest.approx(expected.pvalue, rel=1e-10)
-    assert found.n == 4
+    assert explained.share == pytest.approx(expected.statistic / 3, rel=1e-12)
+    assert explained.p_value == pytest.approx(expected.pvalue, rel=1e-10)
+    assert explained.n == 4
     order = source().permutation(10)
-    assert variance_explained(Sweep(costs[order], configuration[order]), levels[configuration][order]) == found
+    assert variance_explained(Sweep(costs[order], configuration[order]), levels[configuration][order]) == explained
     # seeds are no evidence: every run five times over changes nothing
     repeated = Sweep(np.tile(costs, 5), np.tile(configuration, 5))
-    assert variance_explained(repeated, np.tile(levels[configuration], 5)) == found
+    assert variance_explained(repeated, np.tile(levels[configuration], 5)) == explained
 
 
 def test_variance_explained_without_effect_is_what_chance_gives():
     """Over all 20 ways to give two levels to 6 configurations, three each, the mean is exactly the expectation."""
     shares = []
     for better in combinations(range(6), 3):
-        found = variance_explained(single(range(6)), np.isin(np.arange(6), better))
-        shares.append(found.share)
+        explained = variance_explained(single(range(6)), np.isin(np.arange(6), better))
+        shares.append(explained.share)
     assert np.mean(shares) == pytest.approx(1 / 5, rel=1e-12)
-    assert found.chance == 1 / 5
+    assert explained.chance == 1 / 5
 
 
 @pytest.mark.parametrize(
@@ -400,17 +400,17 @@ def test_variance_explained_without_effect_is_what_chance_gives():
     [([1, 2, 3], "aaa", 0), ([1, 2, 3], "abc", 1), ([2, 2, 2], "aab", 0.5), ([inf, inf, inf], "aab", 0.5)],
 )
 def test_variance_explained_is_nan_where_it_is_undefined(recwarn, costs, levels, chance):
-    found = variance_explained(single(costs), np.array(list(levels)))
-    assert isnan(found.share)
-    assert isnan(found.p_value)
-    assert (found.chance, found.n, found.levels) == (chance, 3, len(set(levels)))
+    explained = variance_explained(single(costs), np.array(list(levels)))
+    assert isnan(explained.share)
+    assert isnan(explained.p_value)
+    assert (explained.chance, explained.n, explained.levels) == (chance, 3, len(set(levels)))
     assert not recwarn
 
 
 def test_variance_explained_of_one_configuration_is_nan():
-    found = variance_explained(single([1]), np.array(["a"]))
-    assert isnan(found.share)
-    assert isnan(found.chance)
+    explained = variance_explained(single([1]), np.array(["a"]))
+    assert isnan(explained.share)
+    assert isnan(explained.chance)
 
 
 def test_a_configuration_with_two_levels_is_refused():
@@ -423,45 +423,45 @@ def test_a_configuration_with_two_levels_is_refused():
 
 def test_seed_noise_by_hand():
     # means 2 and 8; within: 2 · 1 + 2 · 1 over 2 degrees of freedom = 2; between: 2 · (9 + 9) / 1 = 36; (36 - 2) / 2 = 17
-    found = seed_noise(Sweep(np.array([1.0, 7, 3, 9]), np.array(["a", "b", "a", "b"])))
-    assert (found.seed_sd, found.sweep_sd) == (pytest.approx(sqrt(2), rel=1e-12), pytest.approx(sqrt(17), rel=1e-12))
-    assert found.share_of_seeds == pytest.approx(2 / 19, rel=1e-12)
-    assert (found.configurations, found.runs) == (2, 4)
+    noise = seed_noise(Sweep(np.array([1.0, 7, 3, 9]), np.array(["a", "b", "a", "b"])))
+    assert (noise.seed_sd, noise.sweep_sd) == (pytest.approx(sqrt(2), rel=1e-12), pytest.approx(sqrt(17), rel=1e-12))
+    assert noise.share_of_seeds == pytest.approx(2 / 19, rel=1e-12)
+    assert (noise.configurations, noise.runs) == (2, 4)
 
 
 def test_seed_noise_with_unequal_seeds_agrees_with_scipys_mean_squares():
     sizes = np.array([2, 3, 5, 2, 4])
     configuration = np.repeat(np.arange(5), sizes)
     groups = [source(one).normal(2 * one, 0.7, size=size) for one, size in enumerate(sizes)]
-    found = seed_noise(Sweep(np.concatenate(groups), configuration))
+    noise = seed_noise(Sweep(np.concatenate(groups), configuration))
     within = sum(np.var(group, ddof=1) * (len(group) - 1) for group in groups) / (16 - 5)
     between = stats.f_oneway(*groups).statistic * within  # F = MS between / MS within
     runs_each = (16 - (4 + 9 + 25 + 4 + 16) / 16) / 4
-    assert found.seed_sd == pytest.approx(sqrt(within), rel=1e-12)
-    assert found.sweep_sd == pytest.approx(sqrt((between - within) / runs_each), rel=1e-12)
-    assert (found.configurations, found.runs) == (5, 16)
+    assert noise.seed_sd == pytest.approx(sqrt(within), rel=1e-12)
+    assert noise.sweep_sd == pytest.approx(sqrt((between - within) / runs_each), rel=1e-12)
+    assert (noise.configurations, noise.runs) == (5, 16)
 
 
 def test_seed_noise_leaves_out_runs_without_value_and_configurations_with_one_seed():
-    found = seed_noise(Sweep(np.array([1.0, 3, 7, 9, inf, 5, inf, 100]), np.array([4, 4, 2, 2, 2, 3, 3, 7])))
-    assert found == seed_noise(Sweep(np.array([1.0, 3, 7, 9]), np.array([0, 0, 1, 1])))
+    noise = seed_noise(Sweep(np.array([1.0, 3, 7, 9, inf, 5, inf, 100]), np.array([4, 4, 2, 2, 2, 3, 3, 7])))
+    assert noise == seed_noise(Sweep(np.array([1.0, 3, 7, 9]), np.array([0, 0, 1, 1])))
     assert seed_noise(Sweep(np.array([1.0, 3, 7, inf]), np.array([0, 0, 1, 1]))) is None
     assert seed_noise(single([1, 2, 3])) is None
     assert seed_noise(single([inf, inf])) is None
 
 
 def test_seed_noise_between_configurations_is_never_negative():
-    found = seed_noise(Sweep(np.array([1.0, 3, 1, 3]), np.array([0, 0, 1, 1])))  # equal means: less than seeds alone make
-    assert (found.seed_sd, found.sweep_sd, found.share_of_seeds) == (pytest.approx(sqrt(2), rel=1e-12), 0, 1)
+    noise = seed_noise(Sweep(np.array([1.0, 3, 1, 3]), np.array([0, 0, 1, 1])))  # equal means: less than seeds alone make
+    assert (noise.seed_sd, noise.sweep_sd, noise.share_of_seeds) == (pytest.approx(sqrt(2), rel=1e-12), 0, 1)
     assert isnan(seed_noise(Sweep(np.full(4, 2.0), np.array([0, 0, 1, 1]))).share_of_seeds)
 
 
 def test_seed_noise_finds_the_standard_deviations_of_a_simulation():
     """400 configurations × 5 seeds: relative standard errors of 1.8 % and, from √(2 / 399) / 2 · (9 + 0.8) / 9, 3.9 %."""
     costs = 3 * np.repeat(source(1).normal(size=400), 5) + 2 * source(2).normal(size=2000)
-    found = seed_noise(Sweep(costs, np.repeat(np.arange(400), 5)))
-    assert found.seed_sd == pytest.approx(2, rel=4 * 0.018)
-    assert found.sweep_sd == pytest.approx(3, rel=4 * 0.039)
+    noise = seed_noise(Sweep(costs, np.repeat(np.arange(400), 5)))
+    assert noise.seed_sd == pytest.approx(2, rel=4 * 0.018)
+    assert noise.sweep_sd == pytest.approx(3, rel=4 * 0.039)
 
 
 # One model against another
@@ -481,8 +481,8 @@ def test_probability_of_improvement_agrees_with_mann_whitney():
     a, b = source(1).integers(20, size=70) * 1.0, source(2).integers(25, size=40) * 1.0
     a[:6], b[:5] = inf, inf
     u = stats.mannwhitneyu(b, a).statistic  # scipy counts the pairs in which the first is larger
-    found = probability_of_improvement(single(a), single(b), source()).probability
-    assert found == pytest.approx(u / (70 * 40), rel=1e-12)
+    improvement = probability_of_improvement(single(a), single(b), source()).probability
+    assert improvement == pytest.approx(u / (70 * 40), rel=1e-12)
 
 
 def test_the_interval_of_an_improvement_agrees_with_all_possible_resamples_of_both():
@@ -490,9 +490,9 @@ def test_the_interval_of_an_improvement_agrees_with_all_possible_resamples_of_bo
     b, of_b = np.array([2.0, 6, 3, 7, 1]), np.array(["x", "x", "y", "z", "x"])
     beats = (a[:, None] < b) + 0.5 * (a[:, None] == b)
     values = np.array([beats[np.ix_(one, two)].mean() for one in all_resamples(of_a) for two in all_resamples(of_b)])
-    found = probability_of_improvement(Sweep(a, of_a), Sweep(b, of_b), source(), resamples=20_000)
-    assert_is_interval_of(found.interval, values, 20_000)
-    assert found.probability == pytest.approx(beats.mean(), rel=1e-12)
+    improvement = probability_of_improvement(Sweep(a, of_a), Sweep(b, of_b), source(), resamples=20_000)
+    assert_is_interval_of(improvement.interval, values, 20_000)
+    assert improvement.probability == pytest.approx(beats.mean(), rel=1e-12)
 
 
 # An equal budget
@@ -503,38 +503,38 @@ def test_an_equal_budget_agrees_with_all_subsets():
     configuration = np.array(["a", "b", "b", "c", "d", "d", "e", "a"])
     costs = np.array([0.3, 1.2, 2.9, 0.1, 1.7, 4.4, 0.9, 2.2])
     subsets = [costs[np.isin(configuration, chosen)] for chosen in combinations("abcde", 2)]
-    found = at_equal_budget(Sweep(costs, configuration), 2, source(), draws=20_000)
+    budget = at_equal_budget(Sweep(costs, configuration), 2, source(), draws=20_000)
     error = 4.5 * 0.5 / sqrt(20_000)
     for middle, statistic in (
-        (found.quartile_1, lambda sample: np.quantile(sample, 0.25)),
-        (found.median, np.median),
-        (found.quartile_3, lambda sample: np.quantile(sample, 0.75)),
-        (found.best, np.min),
+        (budget.quartile_1, lambda sample: np.quantile(sample, 0.25)),
+        (budget.median, np.median),
+        (budget.quartile_3, lambda sample: np.quantile(sample, 0.75)),
+        (budget.best, np.min),
     ):
         values = np.array([statistic(subset) for subset in subsets])
         assert np.mean(values < middle - 1e-12) <= 0.5 + error
         assert np.mean(values <= middle + 1e-12) >= 0.5 - error
-    assert found.best_interval == Interval(0.1, 1.2)  # the best of a pair: 0.1 in 4 of 10, 1.2 of "b" and "d" in one
+    assert budget.best_interval == Interval(0.1, 1.2)  # the best of a pair: 0.1 in 4 of 10, 1.2 of "b" and "d" in one
 
 
 def test_the_whole_budget_is_the_whole_sweep():
     sweep = Sweep(source(1).random(30), np.repeat(np.arange(10), 3))
-    found = at_equal_budget(sweep, 10, source(), draws=7)
+    budget = at_equal_budget(sweep, 10, source(), draws=7)
     expected = np.quantile(sweep.costs, [0.25, 0.5, 0.75])
-    np.testing.assert_allclose([found.quartile_1, found.median, found.quartile_3], expected, rtol=1e-12)
-    assert found.best == pytest.approx(sweep.costs.min(), rel=1e-12)
-    assert found.best_interval == Interval(sweep.costs.min(), sweep.costs.min())
+    np.testing.assert_allclose([budget.quartile_1, budget.median, budget.quartile_3], expected, rtol=1e-12)
+    assert budget.best == pytest.approx(sweep.costs.min(), rel=1e-12)
+    assert budget.best_interval == Interval(sweep.costs.min(), sweep.costs.min())
 
 
 def test_a_median_over_searches_is_inf_where_half_of_them_are():
-    found = at_equal_budget(single([1, 2, inf, 3]), 3, source(), draws=200)
+    budget = at_equal_budget(single([1, 2, inf, 3]), 3, source(), draws=200)
     # Subsets 1 2 3 | 1 2 inf | 1 3 inf | 2 3 inf: three in four have an upper quartile between a number and inf.
-    assert found.quartile_3 == inf
-    assert 2 <= found.median <= 3  # of 2, 2, 3, 3
-    assert found.best == 1  # of 1, 1, 1, 2
-    found = at_equal_budget(single([inf, 2, 3]), 1, source(), draws=200)
-    assert found.best == 3  # of 2, 3 and inf: a mean would be inf
-    assert found.best_interval == Interval(2, inf)
+    assert budget.quartile_3 == inf
+    assert 2 <= budget.median <= 3  # of 2, 2, 3, 3
+    assert budget.best == 1  # of 1, 1, 1, 2
+    budget = at_equal_budget(single([inf, 2, 3]), 1, source(), draws=200)
+    assert budget.best == 3  # of 2, 3 and inf: a mean would be inf
+    assert budget.best_interval == Interval(2, inf)
     assert at_equal_budget(single([inf, inf, 2]), 1, source(), draws=200).best == inf  # two in three
 
 
@@ -601,10 +601,10 @@ def test_holms_correction_by_hand():
 
 def test_the_interval_of_the_seeds_share_by_hand():
     # Mean squares 36 and 2 with 1 and 2 degrees of freedom and two seeds each: F = 18, and the share is 2 / (F / F_p + 1).
-    found = seed_noise(Sweep(np.array([1.0, 7, 3, 9]), np.array(["a", "b", "a", "b"]))).interval
+    spread = seed_noise(Sweep(np.array([1.0, 7, 3, 9]), np.array(["a", "b", "a", "b"]))).interval
     ends = [2 / (18 / stats.f.ppf(share, 1, 2) + 1) for share in (0.025, 0.975)]
     assert ends[1] > 1  # a share is at most 1
-    assert (found.low, found.high) == (pytest.approx(ends[0], rel=1e-9), 1)
+    assert (spread.low, spread.high) == (pytest.approx(ends[0], rel=1e-9), 1)
     # 20 configurations of three: both ends within
     costs = 2 * np.repeat(source(1).normal(size=20), 3) + source(2).normal(size=60)
     noise = seed_noise(Sweep(costs, np.repeat(np.arange(20), 3)))

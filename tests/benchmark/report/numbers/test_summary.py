@@ -137,7 +137,7 @@ def test_models_are_ranked_by_their_medians(tmp_path):
 
 def test_of_a_metric_to_match_the_smallest_median_distance_is_best(tmp_path):
     values = {"real": [0.5], "dcgan": [0.25, 0.75], "age": [0.375, 0.5]}
-    runs = [PretendedRun(model, rows=[at_end("sample_diversity", one)]) for model, those in values.items() for one in those]
+    runs = [PretendedRun(model, rows=[at_end("sample_diversity", one)]) for model, numbers in values.items() for one in numbers]
     folder = write_runs(tmp_path / "match", runs)
     results = results_of(folder)
     rows = summarize(results.tables, results.comparisons["sample_diversity"])
@@ -201,7 +201,7 @@ def test_the_papers_table_has_intervals_and_spreads_and_names_protocols_where_th
     results = results_of(write_runs(tmp_path / "two", runs))
     table = paper_table(results.summary, METRICS)
     assert table.protocol.tolist() == [
-        *(some.protocol_id for some in results.comparisons["critic"]),
+        *(comparison.protocol_id for comparison in results.comparisons["critic"]),
         results.comparisons["fid"][0].protocol_id,
     ]
     assert table.protocol.nunique() == 2

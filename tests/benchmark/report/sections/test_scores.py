@@ -27,7 +27,7 @@ REAL, NOISE = ("real", "done", -0.1), ("noise", "done", -8.0)
 OTHER = {"steps": 200}
 
 
-def compare(values, measure=METRICS["critic"], lost=()):
+def compare(values, metric=METRICS["critic"], lost=()):
     """A comparison of runs by model."""
     runs = [(model, value) for model, numbers in values.items() for value in numbers]
     frame = pd.DataFrame(
@@ -40,12 +40,12 @@ def compare(values, measure=METRICS["critic"], lost=()):
     frame = frame.assign(configuration=frame.run, second=np.nan, seed=0, is_unmeasured=False)
     gone = pd.DataFrame({"run": [f"lost-{n}" for n in range(len(lost))], "model": list(lost), "configuration": "lost", "seed": 0})
     ended = pd.concat([frame.assign(status="done"), gone.assign(status="diverged")], ignore_index=True)
-    return Comparison(measure, "here", "0", {}, frame, ended[["run", "model", "configuration", "seed", "status"]])
+    return Comparison(metric, "here", "0", {}, frame, ended[["run", "model", "configuration", "seed", "status"]])
 
 
 def drawn(comparison, levels=None):
     """The figure of a comparison alone."""
-    return box_plots([panel_of(comparison, levels or {})], comparison.measure, colours(comparison.runs.model))
+    return box_plots([panel_of(comparison, levels or {})], comparison.metric, colours(comparison.runs.model))
 
 
 def said(folder, metric="critic"):
@@ -224,8 +224,8 @@ def test_lines_for_the_sanity_rows_and_for_noise():
     ids=str,
 )
 def test_every_comparison_can_be_drawn(values):
-    for measure in (METRICS["critic"], METRICS["sample_diversity"]):
-        comparison = compare(values, measure)
+    for metric in (METRICS["critic"], METRICS["sample_diversity"]):
+        comparison = compare(values, metric)
         drawn(comparison, {"+ noise": 0.5}).draw_without_rendering()
         panel = panel_of(comparison, {})
         assert len(panel.points) == len(comparison.measured)
