@@ -32,6 +32,21 @@ def non_saturating(logits: Tensor) -> Tensor:
     return F.softplus(-logits).mean()
 
 
+def least_squares(logits: Tensor, target: float) -> Tensor:
+    """Pull linear outputs d to a label: the mean of ½ (d - target)² (Mao et al. 2016, equation 2). Logits (n,) to a scalar."""
+    return 0.5 * (logits - target).square().mean()
+
+
+def hinge_real(logits: Tensor) -> Tensor:
+    """Push linear outputs d for real images up to 1, no further: the mean of max(0, 1 - d) (Miyato et al. 2018, equation 16)."""
+    return F.relu(1 - logits).mean()
+
+
+def hinge_fake(logits: Tensor) -> Tensor:
+    """Push linear outputs d for fakes down to -1, no further: the mean of max(0, 1 + d) (Miyato et al. 2018, equation 16)."""
+    return F.relu(1 + logits).mean()
+
+
 def l1(images: Tensor, reconstructions: Tensor) -> Tensor:
     """Compute the mean absolute difference of images and reconstructions, both (n, c, h, w) in [-1, 1].
 

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 import torch
 from torch.distributions import Normal, kl_divergence
@@ -20,13 +22,32 @@ def test_discriminator_losses_are_binary_cross_entropy():
 
 @pytest.mark.parametrize(
     ("loss", "sign"),
-    [(losses.real_loss, -1), (losses.fake_loss, 1), (losses.reverse_kl, -1), (losses.non_saturating, -1)],
+    [
+        (losses.real_loss, -1),
+        (losses.fake_loss, 1),
+        (losses.reverse_kl, -1),
+        (losses.non_saturating, -1),
+        (partial(losses.least_squares, target=1.0), -1),
+        (partial(losses.least_squares, target=-1.0), 1),
+        (losses.hinge_real, -1),
+        (losses.hinge_fake, 1),
+    ],
 )
 def test_directions(loss, sign):
     """Minimizing makes logits rise where "real" is wanted, and fall where "fake" is."""
     logits = torch.zeros(3, requires_grad=True)
     (gradient,) = torch.autograd.grad(loss(logits), logits)
     assert (gradient.sign() == sign).all()
+
+
+def test_least_squares_by_hand():
+    assert losses.least_squares(torch.tensor([3.0, -1.0]), 1.0).item() == pytest.approx((4 / 2 + 4 / 2) / 2)
+
+
+def test_hinges_are_an_image_at_a_time_and_end_at_their_margins():
+    logits = torch.tensor([-3.0, 0.5, 2.0])
+    assert losses.hinge_real(logits).item() == pytest.approx((4 + 0.5 + 0) / 3)
+    assert losses.hinge_fake(logits).item() == pytest.approx((0 + 1.5 + 3) / 3)
 
 
 def test_losses_stay_finite_for_extreme_logits():
