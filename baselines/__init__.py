@@ -2,6 +2,7 @@
 
 from baselines.age import AGE
 from baselines.dcgan import DCGAN
+from baselines.lsgan import LSGAN
 from baselines.wgan_gp import WGANGP
 
-__all__ = ["AGE", "DCGAN", "WGANGP"]
+__all__ = ["AGE", "DCGAN", "LSGAN", "WGANGP"]

@@ -16,6 +16,7 @@ ALIASES = {
     "wgan_gp": "baselines.WGANGP",
     "age": "baselines.AGE",
     "alphagan_kl": "alphagan.EmpiricalKLAlphaGAN",
+    "lsgan": "baselines.LSGAN",
 }
 DEFAULT_MODELS = ("alphagan", "dcgan", "wgan_gp", "age")
 
@@ -127,6 +128,7 @@ TITLES = {
     "dcgan": "DCGAN",
     "wgan_gp": "WGAN-GP",
     "age": "AGE",
+    "lsgan": "LSGAN",
 }
 
 
