@@ -3,6 +3,7 @@
 from baselines.age import AGE
 from baselines.dcgan import DCGAN
 from baselines.lsgan import LSGAN
+from baselines.wgan import WGAN
 from baselines.wgan_gp import WGANGP
 
-__all__ = ["AGE", "DCGAN", "LSGAN", "WGANGP"]
+__all__ = ["AGE", "DCGAN", "LSGAN", "WGAN", "WGANGP"]

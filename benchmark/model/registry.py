@@ -17,6 +17,7 @@ ALIASES = {
     "age": "baselines.AGE",
     "alphagan_kl": "alphagan.EmpiricalKLAlphaGAN",
     "lsgan": "baselines.LSGAN",
+    "wgan": "baselines.WGAN",
 }
 DEFAULT_MODELS = ("alphagan", "dcgan", "wgan_gp", "age")
 
@@ -129,6 +130,7 @@ TITLES = {
     "wgan_gp": "WGAN-GP",
     "age": "AGE",
     "lsgan": "LSGAN",
+    "wgan": "WGAN",
 }
 
 
