@@ -3,7 +3,8 @@
 from baselines.age import AGE
 from baselines.dcgan import DCGAN
 from baselines.lsgan import LSGAN
+from baselines.sngan import SNGAN
 from baselines.wgan import WGAN
 from baselines.wgan_gp import WGANGP
 
-__all__ = ["AGE", "DCGAN", "LSGAN", "WGAN", "WGANGP"]
+__all__ = ["AGE", "DCGAN", "LSGAN", "SNGAN", "WGAN", "WGANGP"]

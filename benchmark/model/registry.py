@@ -18,6 +18,7 @@ ALIASES = {
     "alphagan_kl": "alphagan.EmpiricalKLAlphaGAN",
     "lsgan": "baselines.LSGAN",
     "wgan": "baselines.WGAN",
+    "sngan": "baselines.SNGAN",
 }
 DEFAULT_MODELS = ("alphagan", "dcgan", "wgan_gp", "age")
 
@@ -131,6 +132,7 @@ TITLES = {
     "age": "AGE",
     "lsgan": "LSGAN",
     "wgan": "WGAN",
+    "sngan": "SNGAN",
 }
 
 
