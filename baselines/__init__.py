@@ -3,8 +3,9 @@
 from baselines.age import AGE
 from baselines.dcgan import DCGAN
 from baselines.lsgan import LSGAN
+from baselines.r1gan import R1GAN
 from baselines.sngan import SNGAN
 from baselines.wgan import WGAN
 from baselines.wgan_gp import WGANGP
 
-__all__ = ["AGE", "DCGAN", "LSGAN", "SNGAN", "WGAN", "WGANGP"]
+__all__ = ["AGE", "DCGAN", "LSGAN", "R1GAN", "SNGAN", "WGAN", "WGANGP"]

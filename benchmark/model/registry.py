@@ -19,6 +19,7 @@ ALIASES = {
     "lsgan": "baselines.LSGAN",
     "wgan": "baselines.WGAN",
     "sngan": "baselines.SNGAN",
+    "r1gan": "baselines.R1GAN",
 }
 DEFAULT_MODELS = ("alphagan", "dcgan", "wgan_gp", "age")
 
@@ -133,6 +134,7 @@ TITLES = {
     "lsgan": "LSGAN",
     "wgan": "WGAN",
     "sngan": "SNGAN",
+    "r1gan": "R1GAN",
 }
 
 
