@@ -4,8 +4,9 @@ from baselines.age import AGE
 from baselines.dcgan import DCGAN
 from baselines.lsgan import LSGAN
 from baselines.r1gan import R1GAN
+from baselines.r3gan import R3GAN
 from baselines.sngan import SNGAN
 from baselines.wgan import WGAN
 from baselines.wgan_gp import WGANGP
 
-__all__ = ["AGE", "DCGAN", "LSGAN", "R1GAN", "SNGAN", "WGAN", "WGANGP"]
+__all__ = ["AGE", "DCGAN", "LSGAN", "R1GAN", "R3GAN", "SNGAN", "WGAN", "WGANGP"]

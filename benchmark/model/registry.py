@@ -20,6 +20,7 @@ ALIASES = {
     "wgan": "baselines.WGAN",
     "sngan": "baselines.SNGAN",
     "r1gan": "baselines.R1GAN",
+    "r3gan": "baselines.R3GAN",
 }
 DEFAULT_MODELS = ("alphagan", "dcgan", "wgan_gp", "age")
 
@@ -135,6 +136,7 @@ TITLES = {
     "wgan": "WGAN",
     "sngan": "SNGAN",
     "r1gan": "R1GAN",
+    "r3gan": "R3GAN",
 }
 
 
