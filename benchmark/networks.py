@@ -129,6 +129,19 @@ def encoder(image_shape: Sequence[int], latent_dim: int, width: float = 1.0, bat
     return _initialized(nn.Sequential(*trunk, *head))
 
 
+def autoencoder(image_shape: Sequence[int], code_dim: int, width: float = 1.0) -> nn.Sequential:
+    """Map images to their reconstructions, both (n, c, h, w): encoder and generator in a row, each image for itself.
+
+    Without batch norm, because models take the reconstruction error of an image for its energy, and an energy must not depend on
+    what else is in the batch. The two networks are the parts [0], images to codes (n, code_dim), and [1].
+
+    Raises:
+        UserError: for an image size without a description.
+    """
+    parts = (make(image_shape, code_dim, width, batch_norm=False) for make in (encoder, generator))
+    return nn.Sequential(*parts)
+
+
 def discriminator(
     image_shape: Sequence[int],
     width: float = 1.0,

@@ -105,6 +105,16 @@ def test_an_autoencoder_without_batch_norm_treats_each_image_alone_and_has_biase
     assert torch.allclose(network(given)[:1], network(given[:1]), atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(3, 28, 28), (1, 32, 32)])
+def test_an_autoencoder_is_an_encoder_and_a_generator_that_treat_each_image_alone(shape):
+    network = networks.autoencoder(shape, 5, 0.25)
+    images = torch.rand(4, *shape) * 2 - 1
+    assert network[0](images).shape == (4, 5)
+    assert torch.equal(network(images), network[1](network[0](images)))
+    assert network(images).shape == images.shape
+    assert torch.allclose(network(images)[:1], network(images[:1]), atol=1e-5)
+
+
 @pytest.mark.parametrize("shape", [(3, 28, 28), (3, 32, 32), (3, 64, 64)])
 def test_a_generator_without_batch_norm_starts_with_images_of_some_contrast(shape):
     """He's initial weights keep the scale of what is passed on, whichever way a transposed convolution counts its inputs."""
