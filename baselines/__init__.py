@@ -1,6 +1,7 @@
 """The models that the α-GAN is compared with."""
 
 from baselines.age import AGE
+from baselines.began import BEGAN
 from baselines.dcgan import DCGAN
 from baselines.lsgan import LSGAN
 from baselines.r1gan import R1GAN
@@ -9,4 +10,4 @@ from baselines.sngan import SNGAN
 from baselines.wgan import WGAN
 from baselines.wgan_gp import WGANGP
 
-__all__ = ["AGE", "DCGAN", "LSGAN", "R1GAN", "R3GAN", "SNGAN", "WGAN", "WGANGP"]
+__all__ = ["AGE", "BEGAN", "DCGAN", "LSGAN", "R1GAN", "R3GAN", "SNGAN", "WGAN", "WGANGP"]

@@ -21,6 +21,7 @@ ALIASES = {
     "sngan": "baselines.SNGAN",
     "r1gan": "baselines.R1GAN",
     "r3gan": "baselines.R3GAN",
+    "began": "baselines.BEGAN",
 }
 DEFAULT_MODELS = ("alphagan", "dcgan", "wgan_gp", "age")
 
@@ -137,6 +138,7 @@ TITLES = {
     "sngan": "SNGAN",
     "r1gan": "R1GAN",
     "r3gan": "R3GAN",
+    "began": "BEGAN",
 }
 
 
