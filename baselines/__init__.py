@@ -3,6 +3,7 @@
 from baselines.age import AGE
 from baselines.began import BEGAN
 from baselines.dcgan import DCGAN
+from baselines.ebgan import EBGAN
 from baselines.lsgan import LSGAN
 from baselines.r1gan import R1GAN
 from baselines.r3gan import R3GAN
@@ -10,4 +11,4 @@ from baselines.sngan import SNGAN
 from baselines.wgan import WGAN
 from baselines.wgan_gp import WGANGP
 
-__all__ = ["AGE", "BEGAN", "DCGAN", "LSGAN", "R1GAN", "R3GAN", "SNGAN", "WGAN", "WGANGP"]
+__all__ = ["AGE", "BEGAN", "DCGAN", "EBGAN", "LSGAN", "R1GAN", "R3GAN", "SNGAN", "WGAN", "WGANGP"]

@@ -22,6 +22,7 @@ ALIASES = {
     "r1gan": "baselines.R1GAN",
     "r3gan": "baselines.R3GAN",
     "began": "baselines.BEGAN",
+    "ebgan": "baselines.EBGAN",
 }
 DEFAULT_MODELS = ("alphagan", "dcgan", "wgan_gp", "age")
 
@@ -139,6 +140,7 @@ TITLES = {
     "r1gan": "R1GAN",
     "r3gan": "R3GAN",
     "began": "BEGAN",
+    "ebgan": "EBGAN",
 }
 
 
