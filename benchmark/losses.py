@@ -67,3 +67,20 @@ def empirical_kl(codes: Tensor) -> Tensor:
     mean = codes.mean(0)
     variance = codes.var(0, correction=0) + 1e-6
     return 0.5 * (variance + mean.square() - variance.log() - 1).sum()
+
+
+def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(q(z|x) || N(0, I)) in nats, q a diagonal Gaussian for each image (Kingma and Welling 2013, appendix B).
+
+    Sum over the d latent dimensions of (s^2 + m^2 - log s^2 - 1) / 2, mean over the batch.
+
+    Args:
+        mean: m, (n, d).
+        log_variance: log s^2, (n, d).
+    """
+    return 0.5 * (mean.square() + log_variance.exp() - log_variance - 1).sum(1).mean()
+
+
+def l2(images: Tensor, reconstructions: Tensor) -> Tensor:
+    """Mean squared difference, of images or of features, over all their numbers and the batch."""
+    return F.mse_loss(reconstructions, images)

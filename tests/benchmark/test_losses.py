@@ -77,3 +77,14 @@ def test_empirical_kl_has_gradients_for_codes_that_collapsed():
     (gradient,) = torch.autograd.grad(losses.empirical_kl(codes + torch.tensor([1.0, 0.0])), codes)
     assert gradient.isfinite().all()
     assert gradient.abs().sum() > 0
+
+
+def test_gaussian_kl_is_torchs_own_summed_over_latents():
+    mean, log_variance = torch.randn(2, 16, 5, generator=torch.Generator().manual_seed(0))
+    expected = kl_divergence(Normal(mean, (0.5 * log_variance).exp()), Normal(0.0, 1.0)).sum(1).mean()
+    assert losses.gaussian_kl(mean, log_variance).item() == pytest.approx(expected.item(), rel=1e-5)
+    assert losses.gaussian_kl(torch.zeros(3, 5), torch.zeros(3, 5)) == 0
+
+
+def test_l2_is_the_mean_of_squares():
+    assert losses.l2(torch.tensor([[1.0, 2.0]]), torch.tensor([[0.0, 4.0]])).item() == pytest.approx((1 + 4) / 2)
