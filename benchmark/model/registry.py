@@ -23,6 +23,7 @@ ALIASES = {
     "r3gan": "baselines.R3GAN",
     "began": "baselines.BEGAN",
     "ebgan": "baselines.EBGAN",
+    "vae": "baselines.VAE",
 }
 DEFAULT_MODELS = ("alphagan", "dcgan", "wgan_gp", "age")
 
@@ -141,6 +142,7 @@ TITLES = {
     "r3gan": "R3GAN",
     "began": "BEGAN",
     "ebgan": "EBGAN",
+    "vae": "VAE",
 }
 
 
