@@ -9,7 +9,8 @@ from baselines.r1gan import R1GAN
 from baselines.r3gan import R3GAN
 from baselines.sngan import SNGAN
 from baselines.vae import VAE
+from baselines.vaegan import VAEGAN
 from baselines.wgan import WGAN
 from baselines.wgan_gp import WGANGP
 
-__all__ = ["AGE", "BEGAN", "DCGAN", "EBGAN", "LSGAN", "R1GAN", "R3GAN", "SNGAN", "VAE", "WGAN", "WGANGP"]
+__all__ = ["AGE", "BEGAN", "DCGAN", "EBGAN", "LSGAN", "R1GAN", "R3GAN", "SNGAN", "VAE", "VAEGAN", "WGAN", "WGANGP"]

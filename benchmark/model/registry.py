@@ -24,6 +24,7 @@ ALIASES = {
     "began": "baselines.BEGAN",
     "ebgan": "baselines.EBGAN",
     "vae": "baselines.VAE",
+    "vaegan": "baselines.VAEGAN",
 }
 DEFAULT_MODELS = ("alphagan", "dcgan", "wgan_gp", "age")
 
@@ -143,6 +144,7 @@ TITLES = {
     "began": "BEGAN",
     "ebgan": "EBGAN",
     "vae": "VAE",
+    "vaegan": "VAE-GAN",
 }
 
 
