@@ -1,5 +1,6 @@
 """The models that the α-GAN is compared with."""
 
+from baselines.aae import AAE
 from baselines.age import AGE
 from baselines.began import BEGAN
 from baselines.dcgan import DCGAN
@@ -13,4 +14,4 @@ from baselines.vaegan import VAEGAN
 from baselines.wgan import WGAN
 from baselines.wgan_gp import WGANGP
 
-__all__ = ["AGE", "BEGAN", "DCGAN", "EBGAN", "LSGAN", "R1GAN", "R3GAN", "SNGAN", "VAE", "VAEGAN", "WGAN", "WGANGP"]
+__all__ = ["AAE", "AGE", "BEGAN", "DCGAN", "EBGAN", "LSGAN", "R1GAN", "R3GAN", "SNGAN", "VAE", "VAEGAN", "WGAN", "WGANGP"]

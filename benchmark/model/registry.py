@@ -25,6 +25,7 @@ ALIASES = {
     "ebgan": "baselines.EBGAN",
     "vae": "baselines.VAE",
     "vaegan": "baselines.VAEGAN",
+    "aae": "baselines.AAE",
 }
 DEFAULT_MODELS = ("alphagan", "dcgan", "wgan_gp", "age")
 
@@ -145,6 +146,7 @@ TITLES = {
     "ebgan": "EBGAN",
     "vae": "VAE",
     "vaegan": "VAE-GAN",
+    "aae": "AAE",
 }
 
 
