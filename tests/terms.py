@@ -26,9 +26,9 @@ def build(model: type, **options) -> GANModule:
     return model(SHAPE, latent_dim=6, width=0.125, **options)
 
 
-def terms(module: GANModule, loss: str, images: Tensor = IMAGES) -> Mapping[str, Tensor]:
-    """The terms of a loss with the draws of `SEED`."""
-    with module.drawing_from(torch.Generator().manual_seed(SEED)):
+def terms(module: GANModule, loss: str, images: Tensor = IMAGES, seed: int = SEED) -> Mapping[str, Tensor]:
+    """The terms of a loss with the draws of a seed."""
+    with module.drawing_from(torch.Generator().manual_seed(seed)):
         return getattr(module, loss)(images)
 
 

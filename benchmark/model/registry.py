@@ -26,6 +26,7 @@ ALIASES = {
     "vae": "baselines.VAE",
     "vaegan": "baselines.VAEGAN",
     "aae": "baselines.AAE",
+    "avb": "baselines.AVB",
 }
 DEFAULT_MODELS = ("alphagan", "dcgan", "wgan_gp", "age")
 
@@ -147,6 +148,7 @@ TITLES = {
     "vae": "VAE",
     "vaegan": "VAE-GAN",
     "aae": "AAE",
+    "avb": "AVB",
 }
 
 
