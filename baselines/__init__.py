@@ -2,6 +2,7 @@
 
 from baselines.aae import AAE
 from baselines.age import AGE
+from baselines.ali import ALI, BiGAN
 from baselines.avb import AVB
 from baselines.began import BEGAN
 from baselines.dcgan import DCGAN
@@ -15,4 +16,21 @@ from baselines.vaegan import VAEGAN
 from baselines.wgan import WGAN
 from baselines.wgan_gp import WGANGP
 
-__all__ = ["AAE", "AGE", "AVB", "BEGAN", "DCGAN", "EBGAN", "LSGAN", "R1GAN", "R3GAN", "SNGAN", "VAE", "VAEGAN", "WGAN", "WGANGP"]
+__all__ = [
+    "AAE",
+    "AGE",
+    "ALI",
+    "AVB",
+    "BEGAN",
+    "DCGAN",
+    "EBGAN",
+    "LSGAN",
+    "R1GAN",
+    "R3GAN",
+    "SNGAN",
+    "VAE",
+    "VAEGAN",
+    "WGAN",
+    "WGANGP",
+    "BiGAN",
+]

@@ -27,6 +27,8 @@ ALIASES = {
     "vaegan": "baselines.VAEGAN",
     "aae": "baselines.AAE",
     "avb": "baselines.AVB",
+    "ali": "baselines.ALI",
+    "bigan": "baselines.BiGAN",
 }
 DEFAULT_MODELS = ("alphagan", "dcgan", "wgan_gp", "age")
 
@@ -149,6 +151,8 @@ TITLES = {
     "vaegan": "VAE-GAN",
     "aae": "AAE",
     "avb": "AVB",
+    "ali": "ALI",
+    "bigan": "BiGAN",
 }
 
 
