@@ -8,6 +8,7 @@ from baselines.began import BEGAN
 from baselines.dcgan import DCGAN
 from baselines.ebgan import EBGAN
 from baselines.lsgan import LSGAN
+from baselines.mdgan import MDGAN, RegGAN
 from baselines.r1gan import R1GAN
 from baselines.r3gan import R3GAN
 from baselines.sngan import SNGAN
@@ -25,6 +26,7 @@ __all__ = [
     "DCGAN",
     "EBGAN",
     "LSGAN",
+    "MDGAN",
     "R1GAN",
     "R3GAN",
     "SNGAN",
@@ -33,4 +35,5 @@ __all__ = [
     "WGAN",
     "WGANGP",
     "BiGAN",
+    "RegGAN",
 ]

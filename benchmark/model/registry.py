@@ -29,6 +29,8 @@ ALIASES = {
     "avb": "baselines.AVB",
     "ali": "baselines.ALI",
     "bigan": "baselines.BiGAN",
+    "mdgan": "baselines.MDGAN",
+    "reggan": "baselines.RegGAN",
 }
 DEFAULT_MODELS = ("alphagan", "dcgan", "wgan_gp", "age")
 
@@ -153,6 +155,8 @@ TITLES = {
     "avb": "AVB",
     "ali": "ALI",
     "bigan": "BiGAN",
+    "mdgan": "MDGAN",
+    "reggan": "Reg-GAN",
 }
 
 
