@@ -31,6 +31,7 @@ ALIASES = {
     "bigan": "baselines.BiGAN",
     "mdgan": "baselines.MDGAN",
     "reggan": "baselines.RegGAN",
+    "cycle_alphagan": "alphagan.CycleAlphaGAN",
 }
 DEFAULT_MODELS = ("alphagan", "dcgan", "wgan_gp", "age")
 
@@ -157,6 +158,7 @@ TITLES = {
     "bigan": "BiGAN",
     "mdgan": "MDGAN",
     "reggan": "Reg-GAN",
+    "cycle_alphagan": "α-GAN, cycle",
 }
 
 
