@@ -6,6 +6,7 @@ from baselines.ali import ALI, BiGAN
 from baselines.avb import AVB
 from baselines.began import BEGAN
 from baselines.dcgan import DCGAN
+from baselines.deepsim import DeePSiM
 from baselines.ebgan import EBGAN
 from baselines.lsgan import LSGAN
 from baselines.mdgan import MDGAN, RegGAN
@@ -35,5 +36,6 @@ __all__ = [
     "WGAN",
     "WGANGP",
     "BiGAN",
+    "DeePSiM",
     "RegGAN",
 ]

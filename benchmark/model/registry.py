@@ -32,6 +32,7 @@ ALIASES = {
     "mdgan": "baselines.MDGAN",
     "reggan": "baselines.RegGAN",
     "cycle_alphagan": "alphagan.CycleAlphaGAN",
+    "deepsim": "baselines.DeePSiM",
 }
 DEFAULT_MODELS = ("alphagan", "dcgan", "wgan_gp", "age")
 
@@ -159,6 +160,7 @@ TITLES = {
     "mdgan": "MDGAN",
     "reggan": "Reg-GAN",
     "cycle_alphagan": "α-GAN, cycle",
+    "deepsim": "DeePSiM",
 }
 
 
