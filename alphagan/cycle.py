@@ -1,4 +1,4 @@
-"""The cycle-consistent reading of the α-GAN."""
+"""Define the cycle-consistent reading of the α-GAN."""
 
 from __future__ import annotations
 

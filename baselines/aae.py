@@ -1,4 +1,4 @@
-"""The adversarial autoencoder."""
+"""Define the adversarial autoencoder."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from baselines.autoencoding import Autoencoding
-from benchmark import losses, networks
-from benchmark.model.gan_module import Phase
+from benchmark import Phase, losses, networks
 
 
 class AAE(Autoencoding):

@@ -1,4 +1,4 @@
-"""Adversarially learned inference, and the bidirectional GAN."""
+"""Define adversarially learned inference (ALI) and the bidirectional GAN (BiGAN)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from baselines.autoencoding import Autoencoding, GaussianAutoencoding
-from benchmark import losses, networks
-from benchmark.model.gan_module import Phase
+from benchmark import Phase, losses, networks
 
 
 class BiGAN(Autoencoding):

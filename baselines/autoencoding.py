@@ -1,4 +1,4 @@
-"""What autoencoding models share: images to codes and back."""
+"""Define what autoencoding models share: images to codes and back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from benchmark.model.gan_module import GANModule
+from benchmark import GANModule
 
 
 class Autoencoding(GANModule):

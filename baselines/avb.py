@@ -1,4 +1,4 @@
-"""Adversarial variational Bayes."""
+"""Define adversarial variational Bayes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from baselines.autoencoding import Autoencoding
-from benchmark import losses, networks
-from benchmark.model.gan_module import Phase
+from benchmark import Phase, losses, networks
 
 NOISE_CHANNELS = 8
 """Numbers of noise an image, each spread over a channel of its own: fresh noise in each pixel would average out."""

@@ -1,4 +1,4 @@
-"""DeePSiM, the deep perceptual similarity metrics of Dosovitskiy and Brox."""
+"""Define DeePSiM, the model of Dosovitskiy and Brox with a deep perceptual similarity metric."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from torch import Tensor
 
 from baselines.autoencoding import Autoencoding
 from baselines.comparator import Comparator
-from benchmark import losses, networks
-from benchmark.model.gan_module import Phase
+from benchmark import Phase, losses, networks
 
 
 class DeePSiM(Autoencoding):

@@ -1,4 +1,4 @@
-"""Mode regularized GANs: MDGAN and Reg-GAN."""
+"""Define the mode regularized GANs: MDGAN and Reg-GAN."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from torch import Tensor
 
 from baselines.autoencoding import Autoencoding
 from baselines.dcgan import DCGAN
-from benchmark import losses, networks
-from benchmark.model.gan_module import Phase
+from benchmark import Phase, losses, networks
 
 
 class MDGAN(Autoencoding):

@@ -1,4 +1,4 @@
-"""The variational autoencoder."""
+"""Define the variational autoencoder."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from baselines.autoencoding import GaussianAutoencoding
-from benchmark import losses, networks
-from benchmark.model.gan_module import Phase
+from benchmark import Phase, losses, networks
 
 
 class VAE(GaussianAutoencoding):

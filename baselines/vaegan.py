@@ -1,4 +1,4 @@
-"""VAE-GAN."""
+"""Define VAE-GAN."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from baselines.autoencoding import GaussianAutoencoding
-from benchmark import losses, networks
-from benchmark.model.gan_module import Phase
+from benchmark import Phase, losses, networks
 
 SMALLEST_MAPS = 7
 """Side of the maps that images are compared by: those of 7x7 or 8x8 at all sizes of 28 and a power of two."""

@@ -32,7 +32,7 @@ def test_losses_at_known_logits(model):
 
 
 def encoded(module: BiGAN) -> Tensor:
-    with module._draws_from(torch.Generator().manual_seed(SEED)):
+    with module.drawing_from(torch.Generator().manual_seed(SEED)):
         return module.encoded_pairs(IMAGES)
 
 
