@@ -7,6 +7,7 @@ from baselines.avb import AVB
 from baselines.began import BEGAN
 from baselines.dcgan import DCGAN
 from baselines.deepsim import DeePSiM
+from baselines.dfm import DenoisingFeatureMatching
 from baselines.ebgan import EBGAN
 from baselines.lsgan import LSGAN
 from baselines.mdgan import MDGAN, RegGAN
@@ -37,5 +38,6 @@ __all__ = [
     "WGANGP",
     "BiGAN",
     "DeePSiM",
+    "DenoisingFeatureMatching",
     "RegGAN",
 ]

@@ -33,6 +33,7 @@ ALIASES = {
     "reggan": "baselines.RegGAN",
     "cycle_alphagan": "alphagan.CycleAlphaGAN",
     "deepsim": "baselines.DeePSiM",
+    "dfm": "baselines.DenoisingFeatureMatching",
 }
 DEFAULT_MODELS = ("alphagan", "dcgan", "wgan_gp", "age")
 
@@ -161,6 +162,7 @@ TITLES = {
     "reggan": "Reg-GAN",
     "cycle_alphagan": "α-GAN, cycle",
     "deepsim": "DeePSiM",
+    "dfm": "denoising feature matching",
 }
 
 
