@@ -14,6 +14,7 @@ from baselines.mdgan import MDGAN, RegGAN
 from baselines.r1gan import R1GAN
 from baselines.r3gan import R3GAN
 from baselines.sngan import SNGAN
+from baselines.unrolled import UnrolledGAN
 from baselines.vae import VAE
 from baselines.vaegan import VAEGAN
 from baselines.wgan import WGAN
@@ -40,4 +41,5 @@ __all__ = [
     "DeePSiM",
     "DenoisingFeatureMatching",
     "RegGAN",
+    "UnrolledGAN",
 ]

@@ -34,6 +34,7 @@ ALIASES = {
     "cycle_alphagan": "alphagan.CycleAlphaGAN",
     "deepsim": "baselines.DeePSiM",
     "dfm": "baselines.DenoisingFeatureMatching",
+    "unrolled": "baselines.UnrolledGAN",
 }
 DEFAULT_MODELS = ("alphagan", "dcgan", "wgan_gp", "age")
 
@@ -163,6 +164,7 @@ TITLES = {
     "cycle_alphagan": "α-GAN, cycle",
     "deepsim": "DeePSiM",
     "dfm": "denoising feature matching",
+    "unrolled": "unrolled GAN",
 }
 
 
