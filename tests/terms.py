@@ -11,7 +11,7 @@ from tests.support import SHAPE
 IMAGES = torch.rand(16, *SHAPE, generator=torch.Generator().manual_seed(0)) * 2 - 1
 SEED = 1
 REAL_LOGITS = torch.tensor([-2.0, -0.5, 0.25, 1.5])
-FAKE_LOGITS = torch.tensor([1.75, 0.5, -1.25, -0.75])
+FAKE_LOGITS = torch.tensor([1.75, 0.5, -1.5, -0.75])
 
 
 class Judge(nn.Module):
