@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.dcgan import DCGAN
-from benchmark import losses, networks
-from benchmark.model.gan_module import Phase
+from benchmark import Phase, losses, networks
 
 HIDDEN, LAYERS = 1024, 5
 """The denoiser's hidden units a layer, at width 1, and its hidden layers."""

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmark import networks
-from benchmark.model.gan_module import GANModule, Phase
+from benchmark import GANModule, Phase, networks
 
 
 class EBGAN(GANModule):

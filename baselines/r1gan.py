@@ -7,8 +7,7 @@ from functools import partial
 
 from torch import Tensor
 
-from benchmark import losses, networks
-from benchmark.model.gan_module import GANModule, Phase
+from benchmark import GANModule, Phase, losses, networks
 from metrics.optimizers import adam
 from metrics.wasserstein import scores_and_input_gradient
 

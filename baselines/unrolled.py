@@ -10,9 +10,8 @@ from torch import Tensor
 from torch.func import functional_call
 
 from baselines.dcgan import DCGAN
-from benchmark import losses, networks
+from benchmark import Phase, losses, networks
 from benchmark.errors import UserError
-from benchmark.model.gan_module import Phase
 
 SMALLEST = 1e-30
 """Under Adam's root, which without it has an infinite derivative where a gradient was always 0. Its root is far below epsilon."""

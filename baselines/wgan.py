@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from benchmark import networks
-from benchmark.model.gan_module import GANModule, Phase
+from benchmark import GANModule, Phase, networks
 from metrics.wasserstein import critic_loss
 
 
