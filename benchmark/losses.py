@@ -32,6 +32,21 @@ def non_saturating(logits: Tensor) -> Tensor:
     return F.softplus(-logits).mean()
 
 
+def least_squares(logits: Tensor, target: float) -> Tensor:
+    """Pull linear outputs d to a label: the mean of ½ (d - target)² (Mao et al. 2016, equation 2). Logits (n,) to a scalar."""
+    return 0.5 * (logits - target).square().mean()
+
+
+def hinge_real(logits: Tensor) -> Tensor:
+    """Push linear outputs d for real images up to 1, no further: the mean of max(0, 1 - d) (Miyato et al. 2018, equation 16)."""
+    return F.relu(1 - logits).mean()
+
+
+def hinge_fake(logits: Tensor) -> Tensor:
+    """Push linear outputs d for fakes down to -1, no further: the mean of max(0, 1 + d) (Miyato et al. 2018, equation 16)."""
+    return F.relu(1 + logits).mean()
+
+
 def l1(images: Tensor, reconstructions: Tensor) -> Tensor:
     """Compute the mean absolute difference of images and reconstructions, both (n, c, h, w) in [-1, 1].
 
@@ -52,3 +67,20 @@ def empirical_kl(codes: Tensor) -> Tensor:
     mean = codes.mean(0)
     variance = codes.var(0, correction=0) + 1e-6
     return 0.5 * (variance + mean.square() - variance.log() - 1).sum()
+
+
+def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(q(z|x) || N(0, I)) in nats, q a diagonal Gaussian for each image (Kingma and Welling 2013, appendix B).
+
+    Sum over the d latent dimensions of (s^2 + m^2 - log s^2 - 1) / 2, mean over the batch.
+
+    Args:
+        mean: m, (n, d).
+        log_variance: log s^2, (n, d).
+    """
+    return 0.5 * (mean.square() + log_variance.exp() - log_variance - 1).sum(1).mean()
+
+
+def l2(images: Tensor, reconstructions: Tensor) -> Tensor:
+    """Mean squared difference, of images or of features, over all their numbers and the batch."""
+    return F.mse_loss(reconstructions, images)

@@ -11,9 +11,9 @@ FLAGS = ("capturable", "foreach", "fused", "differentiable")
 """Of torch's optimizers: they say how a step is computed, not what it is."""
 
 
-def adam(parameters: list[nn.Parameter], learning_rate: float) -> torch.optim.Optimizer:
-    """Make the optimizer of the models and of the critics: Adam with betas (0.5, 0.9)."""
-    return fit_to_device(torch.optim.Adam(parameters, lr=learning_rate, betas=(0.5, 0.9), fused=True))
+def adam(parameters: list[nn.Parameter], learning_rate: float, betas: tuple[float, float] = (0.5, 0.9)) -> torch.optim.Optimizer:
+    """Make an Adam optimizer, with betas (0.5, 0.9) for the critics and for every model that does not ask for others."""
+    return fit_to_device(torch.optim.Adam(parameters, lr=learning_rate, betas=betas, fused=True))
 
 
 def fit_to_device(optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:

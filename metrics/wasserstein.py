@@ -5,7 +5,8 @@ Arjovsky et al. 2017 (arXiv 1701.07875), Gulrajani et al. 2017 (arXiv 1704.00028
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -75,14 +76,41 @@ def input_gradient(critic: Critic, inputs: Tensor) -> Tensor:
     Returns:
         The gradient, of the shape of inputs; 0 for a critic that ignores them.
     """
-    if isinstance(critic, nn.Sequential) and all(_is_linear_by_parts(layer) for layer in critic):
-        return _gradient_layer_by_layer(critic, inputs)
+    if _is_written_out(critic):
+        with torch.no_grad():
+            scores, given = _forward(critic, inputs)
+        return _gradient_layer_by_layer(critic, scores, given)
+    return _scores_and_gradient_by_autograd(critic, inputs)[1]
+
+
+def scores_and_input_gradient(critic: Critic, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute a critic's scores and the gradient of their sum by its inputs, in one forward pass.
+
+    Args:
+        critic: scores images; see `Critic`.
+        inputs: (n, ...).
+
+    Returns:
+        Scores, (n,), and the gradient, of the shape of inputs: see `input_gradient`. Both can be differentiated by the critic's
+        parameters.
+    """
+    if _is_written_out(critic):
+        scores, given = _forward(critic, inputs)
+        return scores, _gradient_layer_by_layer(critic, scores, given)
+    return _scores_and_gradient_by_autograd(critic, inputs)
+
+
+def _scores_and_gradient_by_autograd(critic: Critic, inputs: Tensor) -> tuple[Tensor, Tensor]:
     inputs = inputs.detach().requires_grad_(True)
     scores = critic(inputs)
     if not scores.requires_grad:
-        return torch.zeros_like(inputs)
+        return scores, torch.zeros_like(inputs)
     (gradient,) = torch.autograd.grad(scores.sum(), inputs, create_graph=True, allow_unused=True, materialize_grads=True)
-    return gradient
+    return scores, gradient
+
+
+def _is_written_out(critic: Critic) -> TypeGuard[nn.Sequential]:
+    return isinstance(critic, nn.Sequential) and all(_is_linear_by_parts(layer) for layer in critic)
 
 
 def _is_linear_by_parts(layer: nn.Module) -> bool:
@@ -94,13 +122,17 @@ def _is_linear_by_parts(layer: nn.Module) -> bool:
     return type(layer) in (nn.Linear, nn.LeakyReLU, nn.Flatten)
 
 
-def _gradient_layer_by_layer(network: nn.Sequential, inputs: Tensor) -> Tensor:
+def _forward(network: nn.Sequential, inputs: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """What a network gives, and what each of its layers is given, as constants."""
     values, given = inputs, []
-    with torch.no_grad():
-        for layer in network:
-            given.append(values)
-            values = layer(values)
-    gradient = torch.ones_like(values)
+    for layer in network:
+        given.append(values.detach())
+        values = layer(values)
+    return values, given
+
+
+def _gradient_layer_by_layer(network: nn.Sequential, scores: Tensor, given: Sequence[Tensor]) -> Tensor:
+    gradient = torch.ones_like(scores)
     for layer, before in zip(reversed(network), reversed(given), strict=True):
         if isinstance(layer, nn.Conv2d):
             gradient = _through_convolution(layer, gradient, before.shape)

@@ -101,6 +101,19 @@ class GANModule(pl.LightningModule):
             self._stream = stream(self.seed, "outside training", device=self.device)
         return self._stream
 
+    def optimizer_of(self, phase: str) -> torch.optim.Optimizer:
+        """Return the optimizer of a phase by its name, for a loss that follows another network's steps; not to be stepped.
+
+        Its state is empty until that phase has made an update: list the phase before the one whose loss asks.
+
+        Raises:
+            ValueError: outside of training, and for a name that no phase has.
+        """
+        optimizers = {updated.name: optimizer for updated, optimizer in self._ongoing.optimizers.items()} if self._ongoing else {}
+        if phase not in optimizers:
+            raise ValueError(f"no phase {phase!r} is being trained; those that are: {', '.join(optimizers) or 'none'}")
+        return optimizers[phase]
+
     # What trains and evaluates a model.
 
     @contextmanager

@@ -24,7 +24,7 @@ class Phase:
         name: for the logs; unique in a model.
         networks: those whose parameters change. No others' parameters do.
         loss: from a minibatch of real images, (n, c, h, w) in [-1, 1], to named, weighted scalar terms. They are summed to train
-            and logged one by one.
+            and logged one by one. A term without a gradient (a detached one) is logged only.
         learning_rate: of the optimizer.
         updates: repeats in place, each with a fresh minibatch and fresh latents; at least 1.
         optimizer: from (parameters, learning rate) to an optimizer; Adam with betas (0.5, 0.9) unless given. The flag

@@ -216,10 +216,10 @@ class Training:
 
 
 def total(phase: Phase, terms: Mapping[str, Tensor]) -> Tensor:
-    """Sum the terms of a phase's loss.
+    """Sum the terms of a phase's loss that have a gradient; the others are there to be logged.
 
     Raises:
-        TypeError: for a loss that is no mapping of names to scalar tensors.
+        TypeError: for a loss that is no mapping of names to scalar tensors, or has no gradient.
     """
     if not isinstance(terms, Mapping) or not terms:
         raise TypeError(
@@ -229,7 +229,10 @@ def total(phase: Phase, terms: Mapping[str, Tensor]) -> Tensor:
     for name, value in terms.items():
         if not isinstance(value, Tensor) or value.ndim != 0:
             raise TypeError(f"phase {phase.name!r}: loss term {name!r} must be a scalar tensor")
-    return reduce(add, terms.values())
+    trained = [value for value in terms.values() if value.requires_grad]
+    if not trained:
+        raise TypeError(f"phase {phase.name!r}: no term of its loss has a gradient, so nothing would be trained")
+    return reduce(add, trained)
 
 
 def fit_checkpoint(checkpoint: dict[str, Any], optimizers: Sequence[torch.optim.Optimizer]) -> None:

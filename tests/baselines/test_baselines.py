@@ -4,33 +4,14 @@ import torch
 from baselines import AGE, DCGAN, WGANGP
 from benchmark import losses
 from tests.support import SHAPE, iterate
+from tests.terms import IMAGES, build, pull, terms
+from tests.terms import samples as samples_of
 
-IMAGES = torch.rand(16, *SHAPE, generator=torch.Generator().manual_seed(0)) * 2 - 1
 LATENTS = 64
 
 
-def build(model, **options):
-    torch.manual_seed(0)
-    return model(SHAPE, latent_dim=6, width=0.125, **options)
-
-
-def terms(module, loss: str) -> dict[str, torch.Tensor]:
-    """The terms of a loss, with latents of the test's own."""
-    with module.drawing_from(torch.Generator().manual_seed(1)):
-        return getattr(module, loss)(IMAGES)
-
-
-def step(module, network: str, loss: str, term: str, rate: float = 1e-3) -> None:
-    parameters = list(getattr(module, network).parameters())
-    value = terms(module, loss)[term]
-    gradients = torch.autograd.grad(value, parameters, allow_unused=True, materialize_grads=True)
-    with torch.no_grad():
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter -= rate * gradient
-
-
 def samples(module):
-    return module.sample(LATENTS, torch.Generator().manual_seed(1))
+    return samples_of(module, LATENTS)
 
 
 @pytest.mark.parametrize(
@@ -46,23 +27,19 @@ def test_direction_of_logits_and_scores(model, network, loss, term, on_real, sig
     module = build(model)
     judge = module.critic if model is WGANGP else module.discriminator
 
-    def judged() -> float:
-        return judge(IMAGES if on_real else samples(module)).mean().item()
+    def judged() -> torch.Tensor:
+        return judge(IMAGES if on_real else samples(module))
 
-    before = judged()
-    step(module, network, loss, term)
-    assert (judged() - before) * sign > 0
+    assert pull(module, network, loss, term, judged) * sign > 0
 
 
 def test_the_critic_raises_real_above_samples():
     module = build(WGANGP)
 
-    def difference() -> float:
-        return (module.critic(IMAGES).mean() - module.critic(samples(module)).mean()).item()
+    def difference() -> torch.Tensor:
+        return module.critic(IMAGES).mean() - module.critic(samples(module)).mean()
 
-    before = difference()
-    step(module, "critic", "critic_loss", "wasserstein", 1e-4)
-    assert difference() > before
+    assert pull(module, "critic", "critic_loss", "wasserstein", difference, 1e-4) > 0
 
 
 def test_the_penalty_has_its_weight():
@@ -108,12 +85,12 @@ def test_ages_latents_and_codes_lie_on_the_unit_sphere():
         assert torch.allclose(codes.norm(dim=1), torch.ones(len(codes)), atol=1e-5)
 
 
-def divergence_of_samples(module) -> float:
-    return module.divergence(module.encode(samples(module))).item()
+def divergence_of_samples(module) -> torch.Tensor:
+    return module.divergence(module.encode(samples(module)))
 
 
-def divergence_of_images(module) -> float:
-    return module.divergence(module.encode(IMAGES)).item()
+def divergence_of_images(module) -> torch.Tensor:
+    return module.divergence(module.encode(IMAGES))
 
 
 @pytest.mark.parametrize(
@@ -126,9 +103,7 @@ def divergence_of_images(module) -> float:
 )
 def test_age_encoder_and_generator_pull_the_samples_codes_apart(network, loss, term, measured, sign):
     module = build(AGE)
-    before = measured(module)
-    step(module, network, loss, term)
-    assert (measured(module) - before) * sign > 0
+    assert pull(module, network, loss, term, lambda: measured(module)) * sign > 0
 
 
 def test_age_reconstructs_images_by_the_encoder_and_codes_by_the_generator():

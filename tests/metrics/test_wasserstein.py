@@ -8,7 +8,7 @@ from benchmark import networks
 from benchmark.data.datasets import load_dataset
 from metrics.critic import CriticNotReady, WassersteinCritic
 from metrics.images import as_images
-from metrics.wasserstein import critic_loss, gradient_penalty, input_gradient
+from metrics.wasserstein import critic_loss, gradient_penalty, input_gradient, scores_and_input_gradient
 
 
 def images(n: int, seed: int, **options) -> torch.Tensor:
@@ -98,6 +98,28 @@ def test_a_network_with_anything_else_is_left_to_autograd(network):
     for ours, theirs in zip(written, by_autograd, strict=True):
         assert torch.equal(ours, theirs)
     assert written[0].abs().max() > 0
+
+
+@pytest.mark.parametrize("as_function", [False, True])
+def test_scores_come_with_their_gradient_from_one_pass_and_both_can_be_differentiated(as_function):
+    network = networks.discriminator((3, 28, 28), 0.125, batch_norm=False).double()
+    calls = []
+    critic = (lambda x: calls.append(1) or network(x)) if as_function else network
+    x, parameters = torch.rand(3, 3, 28, 28, dtype=torch.float64), list(network.parameters())
+    scores, gradient = scores_and_input_gradient(critic, x)
+    assert len(calls) == as_function
+    for value, alone in ((scores, network(x)), (gradient, input_gradient(lambda x: network(x), x))):
+        assert torch.allclose(value, alone, rtol=1e-11, atol=1e-13)
+        ours = torch.autograd.grad(value.square().sum(), parameters, retain_graph=True, materialize_grads=True, allow_unused=True)
+        theirs = torch.autograd.grad(alone.square().sum(), parameters, materialize_grads=True, allow_unused=True)
+        for derivative, reference in zip(ours, theirs, strict=True):
+            assert torch.allclose(derivative, reference, rtol=1e-10, atol=1e-13)
+
+
+def test_scores_of_a_critic_that_cannot_be_differentiated_have_no_gradient():
+    scores, gradient = scores_and_input_gradient(lambda x: torch.ones(len(x)), images(3, 0))
+    assert torch.equal(scores, torch.ones(3))
+    assert not gradient.any()
 
 
 def test_penalty_points_lie_between_real_and_fake_one_weight_a_pair():

@@ -44,7 +44,7 @@ def colours(models: Iterable[str]) -> dict[str, tuple[float, float, float]]:
 
     Given all models of a report, whatever their order, they have the same colours in each of its figures.
     """
-    palette = sns.color_palette("colorblind")
+    palette = sns.color_palette("colorblind") + sns.color_palette("husl", 24)  # the first ten are told apart best
     fixed = dict(zip(ALIASES, palette, strict=False))
     others = sorted({*models} - {*fixed, *REFERENCE_COLOURS})
     free = palette[len(fixed) :]

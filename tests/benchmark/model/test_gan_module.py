@@ -269,3 +269,46 @@ def test_the_prior_is_standard_normal_and_follows_its_generator():
     assert (latents.std() - 1).abs() < 0.02
     assert torch.equal(latents, module.prior(20_000, torch.Generator().manual_seed(1)))
     assert not torch.equal(module.prior(2), module.prior(2))
+
+
+def test_a_term_without_a_gradient_is_logged_and_trains_nothing():
+    class Watches(Tiny):
+        def judge_loss(self, images):
+            terms = super().judge_loss(images)
+            return {**terms, "difference": 1e30 * (terms["real"] - terms["sample"]).detach()}
+
+    plain, watching = seeded(), seeded(Watches)
+    iterate(plain)
+    iterate(watching)
+    assert same_weights(plain, watching)
+    assert set(watching.take_mean_terms()) - set(plain.take_mean_terms()) == {"judge/difference"}
+
+
+def test_a_loss_without_any_gradient_is_explained():
+    class Detached(Tiny):
+        def judge_loss(self, images):
+            return {name: value.detach() for name, value in super().judge_loss(images).items()}
+
+    with pytest.raises(TypeError, match="phase 'judge': no term of its loss has a gradient"):
+        iterate(seeded(Detached))
+
+
+def test_a_loss_reaches_the_optimizer_of_another_phase():
+    class Follows(Tiny):
+        def phases(self):
+            generator, judge, _ = super().phases()
+            return [judge, generator]
+
+        def generator_loss(self, images):
+            optimizer = self.optimizer_of("judge")
+            steps = [optimizer.state[parameter]["step"] for parameter in self.judge.parameters()]
+            return {**super().generator_loss(images), "steps": torch.stack(steps).mean()}
+
+    module = seeded(Follows)
+    judge = iterate(module, 3)[0]
+    assert module.take_mean_terms()["generator/steps"] == 2  # the mean of 1, 2, 3
+    assert module.optimizer_of("judge") is judge
+    with pytest.raises(ValueError, match="no phase 'judgement' is being trained; those that are: judge, generator"):
+        module.optimizer_of("judgement")
+    with pytest.raises(ValueError, match="those that are: none"):
+        copy.deepcopy(module).optimizer_of("judge")
