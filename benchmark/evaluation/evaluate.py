@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import torch
 
-from benchmark.errors import Diverged, is_disk_full
+from benchmark.errors import Diverged, UserError, is_disk_full
 from benchmark.evaluation.measurements import Measurement, Scope, Subject
 from benchmark.evaluation.samplers import evaluation_copy, reconstruction_copy, reference_sampler, restart_draws, sampler_of
 from benchmark.evaluation.study_metrics import measurements_of
@@ -46,7 +46,7 @@ def _rows(measurement: Measurement, subject: Subject, iteration: int) -> list[Ro
     if not reason:
         try:
             values = _values(measurement, subject)
-            reason = "the network that was given lacks the layers for it"
+            reason = measurement.without_value
         except Diverged:
             raise
         except Exception as error:  # a metric's failure is a result like a run's
@@ -90,12 +90,21 @@ def protocols_id(scope: Scope) -> str:
 
 
 def unavailable(scope: Scope) -> dict[str, str]:
-    """List the metrics that cannot be measured of such a run, those of a measurement in one text, and why."""
+    """List the metrics that cannot be measured of such a run, those of a measurement in one text, and why.
+
+    Raises:
+        UserError: if a metric of the user's fails to say by which protocol it would be measured.
+    """
     reasons = {}
     for measurement in measurements_of(scope.evaluation):
-        if measurement.taken(scope) and (reason := measurement.unavailable(scope)):
-            reasons[", ".join(measurement.metrics)] = reason
-    return reasons
+        names = ", ".join(measurement.metrics)
+        try:
+            if measurement.taken(scope):
+                protocol_id(measurement.protocol(scope))
+                reasons[names] = measurement.unavailable(scope)
+        except Exception as error:  # in code of the user's
+            raise UserError(f"metric {names}: its protocol cannot be written down: {type(error).__name__}: {error}") from error
+    return {names: reason for names, reason in reasons.items() if reason}
 
 
 def subject_of(module: GANModule, scope: Scope, device: torch.device) -> Subject:

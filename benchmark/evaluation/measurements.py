@@ -104,6 +104,8 @@ class Measurement(ABC):
     """Raised whenever the same samples give other numbers."""
     before_training = True
     """Whether a generator is measured before its training, too."""
+    without_value = "its measurement gave no value"
+    """Why a metric is unavailable that gets no value without an error."""
 
     def __init__(self, second: bool = False) -> None:
         self.second = second
@@ -236,6 +238,7 @@ class ImageNetInception(Measurement):
 
     metrics = INCEPTION_METRICS
     before_training = False
+    without_value = "the network that was given lacks the layers for it"
 
     def applies(self, scope: Scope) -> bool:
         return not scope.dataset.n_modes  # stacked digits are nothing that the network has learned of

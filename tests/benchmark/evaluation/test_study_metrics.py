@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from benchmark.errors import UserError
-from benchmark.evaluation.evaluate import evaluate, lacking, protocols_id, reference_subject
+from benchmark.evaluation.evaluate import evaluate, lacking, protocols_id, reference_subject, unavailable
 from benchmark.evaluation.measurements import Scope
 from benchmark.evaluation.study_metrics import catalogue_of, described, measurements_of
 from benchmark.files import read_json
@@ -147,6 +147,21 @@ def test_what_is_wrong_with_it_is_said_in_a_line(own, path, change, words):
     assert "\n" not in str(error.value)
     for word in words:
         assert word in str(error.value)
+
+
+@pytest.mark.parametrize("details", ['{"samples": object()}', '{"samples": 1 / 0}'])
+def test_a_protocol_that_cannot_be_written_down_is_said_before_a_study_starts(own, dataset, details):
+    own(EXAMPLE.replace('{"samples": 500}', details))
+    with pytest.raises(UserError, match="metric brightness: its protocol cannot be written down"):
+        unavailable(Scope(dataset, replace(SETTINGS, evaluation=evaluated_by(PATH))))
+
+
+def test_a_metric_that_yields_nothing_has_no_value(own, dataset):
+    own(EXAMPLE.replace("yield around", "if False:\n            yield around"))
+    scope = Scope(dataset, replace(SETTINGS, evaluation=evaluated_by(PATH)), "noise")
+    measurement = measurements_of(scope.evaluation)[7]
+    ((row,),) = evaluate(reference_subject("noise", scope, torch.device("cpu")), 3, [measurement])
+    assert (row.metric, row.value, row.missing) == ("brightness", None, "unavailable")
 
 
 def test_its_source_travels_with_a_study(own, tmp_path):
