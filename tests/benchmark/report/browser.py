@@ -47,9 +47,9 @@ def browser() -> Iterator[Any]:
     if path is None:
         return _absent("there is no Chromium or Chrome on the PATH")
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=[*OPTIONS, "--disable-sync"])
-        yield started
-        started.close()
+        launched = playwright.chromium.launch(executable_path=path, args=[*OPTIONS, "--disable-sync"])
+        yield launched
+        launched.close()
     return None
 
 
