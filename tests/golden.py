@@ -116,8 +116,8 @@ def sweep(
         reason = {"failed": "RuntimeError: a bug in the model", "diverged": "the loss generator/total is nan"}.get(ended, "")
         rows = [Row(0, "critic", -9.0, n=5, protocol=PROTOCOL), Row(0, "mode_kl", 7.0, n=5, protocol=PROTOCOL)]
         if ended == "done":
-            mine = {metric: those[number] for metric, those in values.items()}
-            rows = [*rows, *curves(iterations, seed), *ends(iterations, critic=critic[number], **mine)]
+            own = {metric: numbers[number] for metric, numbers in values.items()}
+            rows = [*rows, *curves(iterations, seed), *ends(iterations, critic=critic[number], **own)]
             if again:
                 rows.append(Row(iterations, "critic", again[number], protocol=AGAIN))
             if iterations == 20:
