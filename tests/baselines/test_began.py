@@ -8,7 +8,7 @@ from torch import nn
 
 from baselines import BEGAN
 from benchmark.model.train import CheckpointKeeper, Watcher, train
-from tests.support import PIXELS, iterate, make_run
+from tests.support import PIXELS, iterate
 from tests.terms import IMAGES, build, pull, samples, terms
 
 
@@ -90,7 +90,7 @@ def test_k_goes_on_where_it_was_after_a_checkpoint(tmp_path):
     def trained(iterations, **arguments):
         module = build(BEGAN, balance_rate=0.1, learning_rate=1e-3)
         callbacks = [CheckpointKeeper(tmp_path / "checkpoint.ckpt", 10, Watcher())] if iterations == 10 else []
-        train(module, PIXELS, make_run(iterations=iterations), callbacks, torch.device("cpu"), **arguments)
+        train(module, PIXELS, iterations, 8, callbacks, **arguments)
         return SimpleNamespace(k=module.k.item(), error=module.real_error.item())
 
     whole, half = trained(20), trained(10)

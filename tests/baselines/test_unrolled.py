@@ -8,7 +8,6 @@ import torch
 from baselines import UnrolledGAN
 from baselines.unrolled import Adam
 from benchmark.errors import UserError
-from benchmark.model.gan_module import Chunk
 from tests.support import PIXELS, iterate
 from tests.terms import IMAGES, build, pull, samples, terms
 
@@ -26,13 +25,13 @@ def ready(steps: int, rate: float = 1e-2) -> UnrolledGAN:
     """A model in float64 whose discriminator has made two steps."""
     torch.manual_seed(0)
     module = UnrolledGAN((3, 16, 16), 4, discriminator_learning_rate=rate, unrolling_steps=steps, width=0.125)
-    optimizer = module.configure_optimizers()[0]
+    optimizer, _ = optimizers = module.configure_optimizers()
+    module.begin_training(optimizers, PIXELS, 8)
     for _ in range(2):
         optimizer.zero_grad()
         sum(terms(module, "discriminator_loss", SMALL_IMAGES).values()).backward()
         optimizer.step()
     optimizer.zero_grad()
-    module._used_optimizers["discriminator"] = optimizer
     return module
 
 
@@ -100,12 +99,13 @@ def test_inner_steps_are_those_that_the_discriminators_optimizer_would_make(step
 
 def test_inner_steps_leave_the_discriminator_and_its_optimizer_as_they_were():
     module = build(UnrolledGAN, unrolling_steps=3)
-    optimizers, chunk = module.configure_optimizers(), Chunk(PIXELS, 8, 1)
-    module.begin_iteration()
-    module.update(0, chunk, optimizers[0])
+    optimizers = module.configure_optimizers()
+    training = module.begin_training(optimizers, PIXELS, 8)
+    training.begin_iteration()
+    training.update(0)
     before = frozen_copy(module.discriminator), frozen_copy(optimizers[0])
     generator = frozen_copy(module.generator)
-    module.update(1, chunk, optimizers[1])
+    training.update(1)
     for name, value in module.discriminator.state_dict().items():  # batch norm's running statistics too
         assert torch.equal(value, before[0][name]), name
     state = optimizers[0].state_dict()
@@ -139,7 +139,7 @@ def test_direction_of_the_discriminator(term, on_real, sign):
 
 def test_direction_of_the_generator_is_against_the_later_discriminator():
     module = build(UnrolledGAN, unrolling_steps=2)
-    module._used_optimizers["discriminator"] = iterate(module)[0]
+    iterate(module)
     later = {name: value.detach() for name, value in module.unrolled(IMAGES, samples(module)).items()}
 
     def judged() -> torch.Tensor:
