@@ -23,6 +23,11 @@ def reverse_kl(logits: Tensor) -> Tensor:
     """Compute -log D + log(1 - D), which is exactly minus the logit (Rosca et al. 2017, equations 8 and 9): no log, no epsilon.
 
     Minimized by the network whose outputs the logits judge. In expectation, for the optimal discriminator, KL(fake || real).
+
+    Example:
+        >>> import torch
+        >>> reverse_kl(torch.tensor([1.0, 3.0]))
+        tensor(-2.)
     """
     return -logits.mean()
 
@@ -33,12 +38,24 @@ def non_saturating(logits: Tensor) -> Tensor:
 
 
 def least_squares(logits: Tensor, target: float) -> Tensor:
-    """Pull linear outputs d to a label: the mean of ½ (d - target)² (Mao et al. 2016, equation 2). Logits (n,) to a scalar."""
+    """Pull linear outputs d to a label: the mean of ½ (d - target)² (Mao et al. 2016, equation 2). Logits (n,) to a scalar.
+
+    Example:
+        >>> import torch
+        >>> least_squares(torch.tensor([1.0, -1.0]), target=1.0)
+        tensor(1.)
+    """
     return 0.5 * (logits - target).square().mean()
 
 
 def hinge_real(logits: Tensor) -> Tensor:
-    """Push linear outputs d for real images up to 1, no further: the mean of max(0, 1 - d) (Miyato et al. 2018, equation 16)."""
+    """Push linear outputs d for real images up to 1, no further: the mean of max(0, 1 - d) (Miyato et al. 2018, equation 16).
+
+    Example:
+        >>> import torch
+        >>> hinge_real(torch.tensor([2.0, 0.0]))
+        tensor(0.5000)
+    """
     return F.relu(1 - logits).mean()
 
 
@@ -63,6 +80,11 @@ def empirical_kl(codes: Tensor) -> Tensor:
 
     Args:
         codes: (n, d), n at least 2.
+
+    Example:
+        >>> import torch
+        >>> empirical_kl(torch.tensor([[2.0], [0.0]]))
+        tensor(0.5000)
     """
     mean = codes.mean(0)
     variance = codes.var(0, correction=0) + 1e-6

@@ -8,7 +8,14 @@ import torch
 
 
 def derive_seed(*purpose: int | str) -> int:
-    """Derive a seed in [0, 2^63) that is a function of `purpose`, for instance (run seed, "train", iteration, update)."""
+    """Derive a seed in [0, 2^63) that is a function of `purpose`, for instance (run seed, "train", iteration, update).
+
+    Example:
+        >>> derive_seed(0, "train", 10, 2) == derive_seed(0, "train", 10, 2)
+        True
+        >>> derive_seed(0, "train", 10, 2) == derive_seed(0, "train", 10, 3)
+        False
+    """
     digest = hashlib.blake2b("/".join(map(str, purpose)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 

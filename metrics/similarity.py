@@ -52,6 +52,11 @@ def ms_ssim(a: Tensor, b: Tensor) -> Tensor:
 
     Raises:
         ValueError: for images of another range or type, too small, or shapes that do not match.
+
+    Example:
+        >>> images = torch.linspace(-1, 1, 2 * 32 * 32).reshape(2, 1, 32, 32)
+        >>> ms_ssim(images, images).round(decimals=4).tolist()
+        [1.0, 1.0]
     """
     _check(a)
     _check(b)

@@ -39,7 +39,12 @@ class Value(NamedTuple):
 
 
 def around(metric: str, value: float, standard_error: float, n: int, least: float = -math.inf, most: float = math.inf) -> Value:
-    """Make a value with the 95 % interval of its standard error, cut to the metric's range [least, most]."""
+    """Make a value with the 95 % interval of its standard error, cut to the metric's range [least, most].
+
+    Example:
+        >>> around("fid", 1.0, standard_error=1.0, n=100, least=0.0)
+        Value(metric='fid', value=1.0, low=0.0, high=2.96, n=100)
+    """
     half = 1.96 * standard_error
     return Value(metric, value, max(least, value - half), min(most, value + half), n)
 

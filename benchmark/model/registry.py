@@ -44,6 +44,12 @@ def dotted_path(name: str) -> str:
 
     Raises:
         UserError: for a word that is neither.
+
+    Example:
+        >>> dotted_path("dcgan")
+        'baselines.DCGAN'
+        >>> dotted_path("mypackage.MyGAN")
+        'mypackage.MyGAN'
     """
     if name in ALIASES:
         return ALIASES[name]
