@@ -137,12 +137,14 @@ def test_a_users_mistakes_are_one_line(folders, tmp_path):
         assert said in result.stderr
 
 
+@pytest.mark.processes
 def test_the_module_is_a_command(folders):
     command = [sys.executable, "-m", "metrics", str(folders["other"]), "--reference", str(folders["real"]), "--device", "tpu"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert (result.returncode, result.stderr) == (2, "error: --device is cpu or cuda, not tpu\n")
 
 
+@pytest.mark.processes
 def test_help_needs_no_torch():
     line = "import click.testing as c; from metrics.__main__ import main; assert not c.CliRunner().invoke(main, ['-h']).exit_code"
     subprocess.run([sys.executable, "-c", f"{line}; import sys; assert 'torch' not in sys.modules"], check=True, cwd=ROOT)

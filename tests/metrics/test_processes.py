@@ -42,6 +42,7 @@ def one_process(rank: int, folder: Path) -> None:
     distributed.destroy_process_group()
 
 
+@pytest.mark.processes
 def test_two_processes_find_what_one_finds(tmp_path):
     multiprocessing.spawn(one_process, (tmp_path,), nprocs=len(PARTS))
     alone = values(slice(0, 120))

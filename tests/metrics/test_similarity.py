@@ -223,6 +223,7 @@ def one_process(rank: int, folder: Path) -> None:
     distributed.destroy_process_group()
 
 
+@pytest.mark.processes
 def test_two_processes_have_the_groups_of_both(tmp_path):
     multiprocessing.spawn(one_process, (tmp_path,), nprocs=2)
     images = images_of_processes()

@@ -53,6 +53,7 @@ def evaluated_by(*paths, **values):
     return replace(SETTINGS.evaluation, metrics=paths, **values)
 
 
+@pytest.mark.processes
 def test_a_users_metric_is_measured_recorded_and_reported_like_ours(own, tmp_path, monkeypatch):
     study = tiny_study(["tests.support.Tiny"], evaluation=evaluated_by(PATH, second_evaluation=True))
     outcome = do(study, tmp_path)
@@ -84,6 +85,7 @@ def test_a_users_metric_is_measured_recorded_and_reported_like_ours(own, tmp_pat
     assert (page.parent / "figures" / "brightness.png").exists()
 
 
+@pytest.mark.processes
 def test_a_finished_study_is_measured_by_a_metric_that_comes_later(own, tmp_path):
     study = tiny_study(["tests.support.Tiny"])
     do(study, tmp_path)
