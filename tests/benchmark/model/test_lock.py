@@ -78,7 +78,8 @@ def clone(tmp_path):
 
 
 def test_a_changed_loss_is_refused_until_the_version_is_raised(clone):
-    clone.edit(LOSSES, '"""-log D for what', '# a comment\n    """-log of D for what')
+    clone.edit(LOSSES, "from __future__", "# a comment\nfrom __future__")
+    clone.edit(LOSSES, "(Rosca et al. 2017, equation 1)", "(Rosca et al., equation 1)")
     assert clone.lock("check") == (0, "The shared training code is version 1, as locked.\n")
     clone.edit(LOSSES, "return F.softplus(-logits).mean()", "return 2 * F.softplus(-logits).mean()")
     code, said = clone.lock("check")

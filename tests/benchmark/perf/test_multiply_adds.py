@@ -24,9 +24,9 @@ def count_floor(model, size, width, batch=SAMPLES):
 @pytest.mark.parametrize("model", MODELS)
 def test_an_iteration_takes_as_many_multiply_adds_as_it_must(model, size, width):
     least = minimum(model, size, width, SAMPLES)
-    floor, ours = count_floor(model, size, width), count_ours(model, size, width, SAMPLES)
-    assert ours == floor == least
-    assert committed()[model, size, width] == ours * BATCH // SAMPLES
+    by_hand, counted = count_floor(model, size, width), count_ours(model, size, width, SAMPLES)
+    assert counted == by_hand == least
+    assert committed()[model, size, width] == counted * BATCH // SAMPLES
 
 
 def test_every_model_size_and_width_is_committed():

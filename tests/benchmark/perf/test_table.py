@@ -32,7 +32,7 @@ def test_the_ratio_is_the_median_of_the_ratios_of_pairs():
 
 
 @pytest.mark.parametrize(
-    ("ours", "goal", "verdict"),
+    ("values", "goal", "verdict"),
     [
         ([1.03], AT_MOST, MET),
         ([1.0, 1.02, 1.2], AT_MOST, MET),  # by its median, whatever the spread
@@ -46,9 +46,9 @@ def test_the_ratio_is_the_median_of_the_ratios_of_pairs():
         ([9.0], None, ""),
     ],
 )
-def test_a_goal_is_missed_by_more_than_the_noise_or_not(ours, goal, verdict):
-    assert Row("alone", ours, "", goal).verdict == verdict
-    assert Row("beside another", ours, "s", goal, "one second", [1.0] * len(ours)).verdict == verdict
+def test_a_goal_is_missed_by_more_than_the_noise_or_not(values, goal, verdict):
+    assert Row("alone", values, "", goal).verdict == verdict
+    assert Row("beside another", values, "s", goal, "one second", [1.0] * len(values)).verdict == verdict
 
 
 def test_a_row_without_values_or_pairs_is_refused():

@@ -48,7 +48,8 @@ def hold(row, repeats=2):
     assert all(math.isfinite(value) and value > 0 for value in row.judged)
 
 
-def test_a_model_is_measured_beside_all_its_rivals(process):
+@pytest.mark.processes
+def test_a_model_is_measured_beside_all_its_peers(process):
     rows = list(model_rows("alphagan", 28, CONDITIONS, process))
     assert [(row.title, row.peer, row.goal, row.inverse) for row in rows] == [
         ("alphagan, 28 px", "the floor", Goal("at most", 1.03), False),
@@ -71,11 +72,13 @@ def test_gradients_everywhere_are_judged_at_the_papers_width(monkeypatch):
         assert (row.peer, row.goal) == ("gradients everywhere", Goal("at least", 1.4))
 
 
+@pytest.mark.processes
 def test_what_the_trainer_costs_and_whether_it_grows(process):
     for row in (*trainer_rows(CONDITIONS, process), *length_rows(CONDITIONS)):
         hold(row)
 
 
+@pytest.mark.processes
 def test_two_runs_at_once():
     together, limit = pair_rows(CONDITIONS)
     for row in (together, limit):
@@ -132,6 +135,7 @@ def test_the_limit_of_a_device_is_measured(monkeypatch):
     assert row.values[0] == 2 * row.values[1] > 0
 
 
+@pytest.mark.processes
 def test_a_process_says_when_its_training_ended_by_itself():
     missing = partial(train_model, "no such model", 28, TINY)
     with (
