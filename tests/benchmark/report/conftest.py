@@ -19,6 +19,14 @@ def save_nothing(_, path: Path) -> bytes:
     return DOT
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """A browser is processes: what needs one is left out of `make test-fast`."""
+    for item in items:
+        if "browser" in item.fixturenames:
+            item.add_marker("processes")
+
+
 @pytest.fixture
 def undrawn(monkeypatch):
     monkeypatch.setattr("benchmark.report.page.figure_folder.save", save_nothing)

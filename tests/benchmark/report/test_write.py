@@ -167,6 +167,7 @@ def test_the_page_is_self_contained_and_escapes(tmp_path):
 # The same every time
 
 
+@pytest.mark.processes
 def test_a_report_of_the_same_records_is_the_same_to_the_byte(tmp_path):
     """Also in a process that hashes words otherwise, in another place and time zone."""
     first = contents(report_of(small_study(tmp_path / "study")))
@@ -183,6 +184,7 @@ def test_a_second_report_is_like_the_first_and_nothing_of_an_earlier_one_stays(t
     assert contents(report_of(folder)) == first
 
 
+@pytest.mark.processes
 def test_the_report_imports_no_torch():
     subprocess.run(
         [sys.executable, "-c", "import benchmark.report.write, sys; assert 'torch' not in sys.modules"], check=True, cwd=ROOT
