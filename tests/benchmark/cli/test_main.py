@@ -84,6 +84,7 @@ def test_a_mistake_is_one_line_and_exit_code_2_and_leaves_nothing(folder, words,
     assert sorted(folder.rglob("*")) == before
 
 
+@pytest.mark.processes
 def test_a_users_model_passes_the_check_and_joins_a_study_by_its_path(folder):
     assert len(MY_GAN.strip().splitlines()) < 40
     checked = benchmark("check", "mygan.MyGAN", cwd=folder)
@@ -105,6 +106,7 @@ def test_a_users_model_passes_the_check_and_joins_a_study_by_its_path(folder):
     assert (folder / "samples.png").stat().st_size > 1000
 
 
+@pytest.mark.processes
 def test_lists():
     models = benchmark("models", cwd=ROOT).stdout
     assert all(name in models for name in ("alphagan.AlphaGAN", "baselines.DCGAN", "baselines.WGANGP", "baselines.AGE"))
@@ -115,6 +117,7 @@ def test_lists():
     "command",
     ["", "run", "report", "status", "evaluate", "calibrate", "sample", "check", "models", "datasets", "train-evaluator"],
 )
+@pytest.mark.processes
 def test_help_teaches(command):
     result = benchmark(*command.split(), "--help", cwd=ROOT)
     assert result.returncode == 0

@@ -101,6 +101,7 @@ def benchmark(*words: str, cwd: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.processes
 def test_a_study_on_it_runs_from_a_file_and_is_measured_again_without_its_code(here):
     small = (
         "mode_samples: 16, diversity_groups: 1, critic_steps: 2, critic_images: 16, batch_norm_draws: 16, inception_samples: 0"

@@ -148,6 +148,7 @@ def dry(*words: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
+@pytest.mark.processes
 def test_what_is_typed_wins_over_the_file_and_a_dry_run_keeps_nothing(write, tmp_path):
     path = write("models: {dcgan: {latent_dim: 3}}\nwidth: 0.125\niterations: 7\nevaluation: {critic_steps: 3}\nseeds: 2")
     words = ["--file", str(path), "--results", str(tmp_path / "results"), "--iterations", "9", "--models", "tests.support.Tiny"]
