@@ -23,8 +23,8 @@ report: $(VENV)/.installed  ## Write the reports again from the records (STUDY R
 test: $(VENV)/.installed  ## Run the tests, as many at once as there are cores
 	$(BIN)/python -m pytest --numprocesses logical
 
-test-fast: $(VENV)/.installed  ## Run the tests that start no processes: about a minute
-	$(BIN)/python -m pytest -m 'not processes' --numprocesses logical
+test-fast: $(VENV)/.installed  ## Run the quick tests, in about a minute
+	$(BIN)/python -m pytest -m 'not processes and not slow' --numprocesses logical
 
 lint: $(VENV)/.installed  ## Check style, types, imports, and the lock of the shared training code
 	$(BIN)/ruff check .

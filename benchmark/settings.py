@@ -3,7 +3,11 @@
 A row of the table is the annotation of a field of one of four dataclasses: `Settings` (what is trained, and how many runs),
 `Evaluation` (how it is measured), `Working` and `Places` (how and where this machine does it). The options of the command line
 (`benchmark.cli.options`), the keys of a study's file (`benchmark.studies.study_file`), the variables of the Makefile
-(`benchmark.cli.variables`) and the presets are made from these rows. A new setting is one new field here, and its use.
+(`benchmark.cli.variables`) and the presets are made from these rows. A new setting is one new field here, and its use; a place
+also needs its option at the commands that use it.
+
+A new field of `Settings` or `Evaluation` has a default: what studies had before there was such a setting. So they are still read,
+and a run with that value keeps its name.
 """
 
 from __future__ import annotations
@@ -123,7 +127,7 @@ class Evaluator:
     """Why there is none; empty where there is one."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """How finished runs are measured. No part of what a run is: measured otherwise it gets more rows, and is not trained anew.
 
@@ -196,7 +200,7 @@ class Evaluation:
         return replace(self, **{name: value for name, value in values.items() if name in EVALUATION and value is not None})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """What a preset picks. Small and large studies differ in these values and in nothing else."""
 
@@ -233,7 +237,7 @@ class Settings:
             quick="float32",
             paper="float32",
         ),
-    ]
+    ] = "float32"
     evaluation: Evaluation
 
     @classmethod
@@ -243,7 +247,6 @@ class Settings:
         Raises:
             KeyError, TypeError: for anything else.
         """
-        content = {"precision": "float32", **content}  # studies of earlier versions had no other
         evaluation: dict[str, Any] = dict(content["evaluation"])
         if "calibration" in evaluation:  # its name in studies of earlier versions
             evaluation["batch_norm_draws"] = evaluation.pop("calibration")

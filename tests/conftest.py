@@ -1,6 +1,7 @@
 import os
 import sys
 import tempfile
+from multiprocessing.process import BaseProcess
 
 import pytest
 import torch
@@ -20,6 +21,15 @@ def _note_starts(event: str, arguments: tuple) -> None:
 
 
 sys.addaudithook(_note_starts)
+start_process = BaseProcess.start
+
+
+def _note_and_start(process: BaseProcess) -> None:
+    starts.append(f"multiprocessing {process.name}")  # a fork server's children are no audited event here
+    start_process(process)
+
+
+BaseProcess.start = _note_and_start
 
 
 @pytest.fixture(autouse=True)

@@ -140,7 +140,10 @@ def evaluate(
 
     (folder,) = study_folders(results, [study])
     content = read_study(folder)
-    settings = Settings.from_json(content["settings"])
+    try:
+        settings = Settings.from_json(content["settings"])
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{folder / 'study.json'} is no study of this version of the benchmark: {error}") from None
     images = open_dataset(content["dataset"], content["fingerprint"])
     evaluation = find_evaluators(settings.evaluation.changed_by(changes), images, inception_weights, cifar10_weights)
     own_code = [*(set(content["code"]) - set(REFERENCES)), *evaluation.metrics]
@@ -245,6 +248,7 @@ def datasets(data_dir: Path, preview: bool) -> None:
     Any folder of images is a data set too: `run --dataset FOLDER`.
     """
     from benchmark.data.datasets import RECIPES, prepare
+    from benchmark.evaluation.measurements import reads_as_digits
     from benchmark.evaluation.pictures import save_preview
 
     damaged = 0
@@ -261,7 +265,7 @@ def datasets(data_dir: Path, preview: bool) -> None:
             click.echo(f"  {problem}")
             continue
         sizes = ", ".join(f"{len(images)} {split}" for split, images in data.splits.items())
-        metrics = "critic, diversity, modes" if data.n_modes else "critic, diversity, Inception metrics"
+        metrics = "critic, diversity, modes" if reads_as_digits(data) else "critic, diversity, Inception metrics"
         click.echo(f"  found in {files.where}; fingerprint {data.fingerprint[:12]}")
         click.echo(f"  images of {data.image_shape}: {sizes}")
         click.echo(
@@ -346,7 +350,7 @@ def train_digit_evaluator(data_dir: Path, output: Path) -> None:
     type=click.Choice(["short", "paper"]),
     default="short",
     show_default=True,
-    help="28 epochs with flips, cutout, one cycle of the learning rate and averaged weights; or the paper's 410 epochs.",
+    help="60 epochs with flips, cutout, one cycle of the learning rate and averaged weights; or the paper's 410 epochs.",
 )
 @click.option("--steps", type=click.IntRange(1), help="Of 256 images each; the recipe's own number unless given.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the weights, the order and the crops.")
@@ -354,7 +358,7 @@ def train_digit_evaluator(data_dir: Path, output: Path) -> None:
 def train_cifar10_evaluator(data_dir: Path, output: Path, recipe: str, steps: int | None, seed: int, device: str) -> None:
     """Train the VGG of the CIFAR Inception score on CIFAR-10's 50,000 training images.
 
-    The short recipe takes minutes on a GPU and an hour or two on a CPU with bfloat16; the paper's takes fifteen times that.
+    The short recipe takes minutes on a GPU and three to five hours of a core with bfloat16; the paper's takes seven times that.
     Stopped, the same command goes on. Beside the weights lies a log (.json) with the test error along the training.
     """
     import torch

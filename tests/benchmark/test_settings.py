@@ -22,6 +22,7 @@ from benchmark.settings import (
     Working,
     preset,
 )
+from tests.support import make_run
 
 ROOT = Path(__file__).parents[2]
 
@@ -94,7 +95,7 @@ PAPER_ITERATIONS = 987_654
 def documented_table() -> str:
     """The table of docs/studies.md, made from the table of settings."""
     columns = [preset(name, size, PAPER_ITERATIONS) for name, size in (("quick", 32), ("quick", 64), ("paper", 32))]
-    lines = ["| setting | what | quick, up to 32 pixels | quick, larger | paper |", "|---|---|---|---|---|"]
+    lines = ["| setting | what | quick, up to 32 pixels | quick, larger | paper |", "| -- | -- | -- | -- | -- |"]
     for name, row in {**STUDY, **EVALUATION}.items():
         values = [getattr(settings if name in STUDY else settings.evaluation, name) for settings in columns]
         lines.append(f"| `{name}` | {row.help} | {' | '.join(map(in_words, values))} |")
@@ -114,3 +115,17 @@ def test_the_table_of_the_documentation_is_the_table_of_the_settings():
     assert documented_table() in text, documented_table()
     for name in WORK:
         assert f"`{name}`" in text
+
+
+def test_a_setting_that_comes_later_leaves_studies_readable_and_runs_named(monkeypatch):
+    """Its default is what there was before: records without it are read, and a run with that value keeps its name."""
+    written = asdict(preset("quick", 28, 1))
+    for name in ("precision", "second_evaluation", "metrics"):
+        older = {key: value for key, value in written.items() if key != name}
+        older["evaluation"] = {key: value for key, value in written["evaluation"].items() if key != name}
+        assert Settings.from_json(older) is not None
+    run = make_run()
+    other = replace(run, settings=replace(run.settings, precision="bfloat16"))
+    assert other.id != run.id
+    monkeypatch.setattr("benchmark.studies.run.TRAINING_SETTINGS", tuple(n for n in TRAINING_SETTINGS if n != "precision"))
+    assert replace(run).id == run.id

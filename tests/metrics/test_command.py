@@ -86,6 +86,7 @@ def test_the_value_is_the_functions_on_the_shuffled_images(folders):
     assert content["metrics"][0]["value"] == pytest.approx(diversity_value(images).value, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_the_inception_metrics_with_a_users_weights(folders, tmp_path, monkeypatch):
     monkeypatch.setenv("ALPHAGAN_CACHE", str(tmp_path / "cache"))
     trunk = cut_to_trunk(write_random_inception(tmp_path / "whole.pth"), tmp_path / "trunk.pth")

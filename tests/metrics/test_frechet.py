@@ -63,6 +63,7 @@ def test_by_hand_for_covariances_that_do_not_commute():
     assert frechet_distance(Moments(9, zero, a), Moments(9, zero, b)) == pytest.approx(4 + 5 - 2 * root, rel=1e-14)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "n", "m"),
     [
@@ -93,6 +94,7 @@ def test_constant_features_and_few_samples_in_many_dimensions():
     assert frechet_distance(moments(x), moments(y)) == pytest.approx(from_data(x, y), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_is_zero_for_100_samples_of_2048_dimensions_against_themselves():
     itself = moments(torch.randn(100, 2048, generator=source(0)).relu())
     assert 0 <= frechet_distance(itself, itself) < 1e-11 * itself.covariance.trace()

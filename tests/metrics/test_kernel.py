@@ -42,6 +42,7 @@ def test_by_hand():
     assert kernel_distance(*wide, subsets=3, subset_size=2)[0] == pytest.approx(1 + 2**3 - 2 * cross)
 
 
+@pytest.mark.slow
 def test_agrees_with_torch_fidelity():
     x, y = draw(1100, 8, source(0), 1.2), draw(1000, 8, source(1))
     assert kernel_distance(x, y, subsets=10) == pytest.approx(torch_fidelity(x, y, kid_subsets=10), rel=1e-10)

@@ -158,6 +158,7 @@ def test_the_order_inside_a_group_does_not_matter(digits):
     assert abs(sample_diversity(images[torch.randperm(24)], 12) - sample_diversity(images, 12)) > 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "group", "redraws"), [(64, 64, 50), (32, 16, 60)])
 def test_standard_error_against_redrawing(digits, n, group, redraws):
     redrawn = [diversity(stacked(digits, n, seed), group) for seed in range(redraws)]

@@ -174,6 +174,7 @@ def noise(n: int) -> torch.Tensor:
     return torch.rand(n, 3, 28, 28, generator=torch.Generator().manual_seed(n)) * 2 - 1
 
 
+@pytest.mark.slow
 def test_noise_is_at_least_ten_resampling_errors_from_real_digits():
     critic = trained_critic(noise)
     test = as_images(load_dataset("colormnist-mini")["test"][:1000])

@@ -27,6 +27,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy  # noq
 from benchmark.engines import ray_task  # noqa: E402
 from benchmark.engines.on_ray import RayEngine  # noqa: E402
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).resolve().parents[3]
 STORE = 256 * 2**20
 """ColorMNIST-mini (118 MB) fits: what does not would go to the disk, and Ray takes none that is over 95 % full."""

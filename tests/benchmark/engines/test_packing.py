@@ -18,6 +18,8 @@ from benchmark.runner.runner import Options, run_study, untrained
 from benchmark.settings import Working
 from tests.studies import tiny_study
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).parents[3]
 NOWHERE = "GPU-nowhere"
 

@@ -32,6 +32,7 @@ def files(tmp_path_factory):
     return {"whole": whole, "trunk": cut_to_trunk(whole, folder / "trunk.pth"), "cifar10": folder / "cifar10.pt"}
 
 
+@pytest.mark.slow
 def test_scores_of_a_users_weights_name_them(files, tmp_path, monkeypatch):
     monkeypatch.setenv("ALPHAGAN_CACHE", str(tmp_path))
     here = scope(photographs(), inception_samples=8, inception_width=64, cifar10_samples=8)
@@ -95,6 +96,7 @@ def few_images(monkeypatch):
     monkeypatch.setattr(evaluator_training, "labelled_cifar10", lambda _: {"train": (images, labels), "test": (images, labels)})
 
 
+@pytest.mark.slow
 def test_a_training_that_was_killed_goes_on_and_ends_with_the_same_weights_and_log(few_images, tmp_path, monkeypatch):
     (tmp_path / "whole").mkdir()
     said = list(train_cifar10(tmp_path, tmp_path / "whole" / "w.pt", RECIPE, CPU))

@@ -59,6 +59,7 @@ def assert_same(first: nn.Module, second: nn.Module) -> None:
         assert torch.equal(value, other), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", MODELS)
 def test_a_graph_gives_bit_for_bit_what_eager_execution_gives_after_a_hundred_iterations(path):
     terms, other_terms = Terms(), Terms()

@@ -40,6 +40,7 @@ def commands(monkeypatch, tmp_path):
     return given
 
 
+@pytest.mark.processes
 def test_runs_that_share_a_gpu_against_eager_ones_alone(commands, tmp_path, monkeypatch):
     monkeypatch.setattr(sweeps, "PACKED_CONFIGURATIONS", 30)
     packed, busy = sweeps.gpu_sweep(tmp_path, 0.25, 1)
@@ -54,6 +55,7 @@ def test_runs_that_share_a_gpu_against_eager_ones_alone(commands, tmp_path, monk
     assert eager == {sweeps.EAGER: "1"}
 
 
+@pytest.mark.processes
 def test_packing_that_does_not_help_misses_its_goal(commands, tmp_path):
     rows = [row for row in sweeps.gpu_sweep(tmp_path, 0.25, 1) if isinstance(row, Row)]
     assert rows[0].verdict == MISSED  # 16 times as many in the same time

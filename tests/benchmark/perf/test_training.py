@@ -61,6 +61,7 @@ def test_a_model_is_measured_beside_all_its_peers(process):
         assert row.unit == "ms/iteration"
 
 
+@pytest.mark.slow
 def test_gradients_everywhere_are_judged_at_the_papers_width(monkeypatch):
     monkeypatch.setattr(training, "PAPERS_WIDTH", TINY)
     monkeypatch.setattr(training, "SLOW_SIZE", 32)
@@ -87,6 +88,7 @@ def test_two_runs_at_once():
     assert limit.goal == Goal("at least", 0.95)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in FLOORS if name != "alphagan"])
 def test_turns_do_the_same_number_of_iterations(name):
     done = []

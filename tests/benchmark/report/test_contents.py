@@ -110,6 +110,7 @@ def report(*words):
     return CliRunner().invoke(cli, ["report", *map(str, words)])
 
 
+@pytest.mark.slow
 def test_a_section_of_a_users_own_stands_after_ours_with_its_figure_and_its_file(own, tmp_path, undrawn):
     own(EXAMPLE)
     asked = report(golden.FOLDER / "digits", "--output", tmp_path / "report", "--sections", "mysections.Spread")

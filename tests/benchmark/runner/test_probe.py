@@ -54,6 +54,7 @@ def test_iterations_that_capture_a_graph_are_not_timed(monkeypatch):
     assert watch.seconds == 2  # of 4 ticks since the begin
 
 
+@pytest.mark.slow
 def test_every_model_and_sanity_row_has_its_cost(dataset, monkeypatch):
     monkeypatch.setattr(probing, "LONG_ENOUGH", 0.01)
     monkeypatch.setattr(probing, "LONG_ENOUGH_FOR_TRAINING", 0.01)
@@ -65,6 +66,7 @@ def test_every_model_and_sanity_row_has_its_cost(dataset, monkeypatch):
     assert all(cost.measuring > 0 for cost in costs.values())
 
 
+@pytest.mark.slow
 def test_a_study_of_ten_times_the_numbers_takes_about_ten_times_as_long(dataset):
     short, long = (probe(runs_of(dataset, TINY, n, critic_steps=n)[-1:], dataset, CPU)[TINY] for n in (2_000, 20_000))
     assert 4 < long.training / short.training < 25
@@ -85,6 +87,7 @@ def test_every_measurement_is_timed_with_a_count_that_it_goes_by(dataset):
             assert said[0] != said[1], measurement
 
 
+@pytest.mark.slow
 def test_probing_leaves_nothing_but_the_number_of_threads_as_it_was(dataset, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(probing, "LONG_ENOUGH_FOR_TRAINING", 0.01)

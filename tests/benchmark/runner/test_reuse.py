@@ -10,6 +10,8 @@ from benchmark.records.run_folder import RunFolder
 from benchmark.studies.run import Run
 from tests.studies import contents, do, tiny_study
 
+pytestmark = pytest.mark.processes
+
 MODELS = ["tests.support.Tiny", "age"]
 
 

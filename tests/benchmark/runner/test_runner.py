@@ -16,6 +16,8 @@ from benchmark.runner.runner import Options, Outcome, evaluate_study
 from benchmark.trial.trial import run_trial
 from tests.studies import ITERATIONS, contents, do, tiny_study
 
+pytestmark = pytest.mark.processes
+
 
 def measure(folder: Path, evaluation) -> Outcome:
     """Take what a study's runs lack."""

@@ -27,6 +27,8 @@ from benchmark.trial.attempt import Attempt
 from tests.studies import ITERATIONS, contents, do, tiny_study
 from tests.support import SETTINGS
 
+pytestmark = pytest.mark.processes
+
 
 def folders(study, results: Path) -> dict[str, RunFolder]:
     """The folders of runs by the class of their model."""

@@ -48,6 +48,7 @@ def test_other_shapes_are_refused():
         read_digits(load_digit_classifier(), torch.zeros(2, 1, 28, 28))
 
 
+@pytest.mark.slow
 def test_training_learns_repeats_and_saves(digits, tmp_path):
     first, second = (train_digit_classifier(*digits["train"], epochs=3) for _ in range(2))
     assert accuracy(first, *digits["test"]) > 0.85

@@ -37,6 +37,7 @@ class Images(TensorDataset):
         return super().__getitem__(index)[0]
 
 
+@pytest.mark.slow
 def test_all_metrics_equal_torch_fidelitys_from_files_of_images_to_numbers(file, network):
     fake, real = pixels("train"), pixels("test")
     theirs = torch_fidelity.calculate_metrics(
@@ -77,6 +78,7 @@ def test_all_metrics_equal_torch_fidelitys_from_files_of_images_to_numbers(file,
         assert ours[name].n == N
 
 
+@pytest.mark.slow
 def test_one_pass_gives_what_the_network_gives_for_8_bit_pixels_in_any_batches(file, network):
     some = pixels("test")[:6]
     theirs = FeatureExtractorInceptionV3("theirs", [str(WIDTH), "logits_unbiased"], str(file))(some)

@@ -28,6 +28,7 @@ MATCH = MetricInfo("diversity", "Diversity", "match", "")
 OTHER = {"steps": 200}
 
 
+@pytest.mark.slow
 def test_values_of_two_protocols_never_meet(tmp_path, undrawn):
     """Three runs measured by one protocol, two of them and the sanity rows by another as well."""
 
