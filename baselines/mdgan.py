@@ -12,7 +12,7 @@ from benchmark import Phase, losses, networks
 
 
 class MDGAN(Autoencoding):
-    """An autoencoder learns to give back images that look real; samples then learn to look like its reconstructions.
+    """An autoencoder learns reconstructions that look real; samples then learn to look like its reconstructions.
 
     Che, Li, Jacob, Bengio, Li 2016 (arXiv 1612.02136), section 3.3: manifold-diffusion training. With logits d₁ (image against
     reconstruction), d₂ (reconstruction against sample) and z ~ N(0, I):
@@ -89,7 +89,7 @@ class MDGAN(Autoencoding):
 
 
 class RegGAN(Autoencoding, DCGAN):
-    """A GAN whose generator must give back every image too, so that no mode of the data is left out.
+    """A GAN whose generator must reconstruct every image too, so that no mode of the data is left out.
 
     Che et al. 2016 (arXiv 1612.02136), section 3.2. With logits d (real against sample) and z ~ N(0, I):
 

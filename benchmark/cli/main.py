@@ -91,6 +91,8 @@ def run(
     """Train and evaluate a study, then write its report. Started again, it does only what is missing."""
     from benchmark.data.datasets import load_dataset
     from benchmark.evaluation.evaluators import find_evaluators
+    from benchmark.evaluation.study_metrics import catalogue_of
+    from benchmark.model.registry import dotted_path
     from benchmark.runner.runner import run_study, untrained
     from benchmark.studies.study import check_study_name, describe_study, inherited_evaluation, resolve
 
@@ -102,7 +104,8 @@ def run(
     resolved = resolved.with_evaluation(find_evaluators(evaluation, images, inception_weights, cifar10_weights))
     _check_models(list(resolved.models), images.image_shape)
     _check_sections(resolved.sections)
-    own_code = [*resolved.models, *resolved.settings.evaluation.metrics]
+    catalogue_of(resolved.settings.evaluation)  # its metrics can be imported
+    own_code = [*map(dotted_path, resolved.models), *resolved.settings.evaluation.metrics]
     engine, options = _engine(working, resolved.settings.threads, own_code, untrained(resolved, folder))
     click.echo("\n".join(describe_study(resolved, images)))
     _say_not_available(resolved.settings, images, options.device)
@@ -133,7 +136,8 @@ def evaluate(
     """  # noqa: D301 - the mark is click's, for lines that stay as they are
     from benchmark.data.datasets import open_dataset
     from benchmark.evaluation.evaluators import find_evaluators
-    from benchmark.model.registry import REFERENCES
+    from benchmark.evaluation.study_metrics import catalogue_of
+    from benchmark.model.registry import REFERENCES, dotted_path
     from benchmark.records.study_folder import read_study, study_folders
     from benchmark.runner.runner import evaluate_study
     from benchmark.settings import Settings
@@ -146,7 +150,8 @@ def evaluate(
         raise UserError(f"{folder / 'study.json'} is no study of this version of the benchmark: {error}") from None
     images = open_dataset(content["dataset"], content["fingerprint"])
     evaluation = find_evaluators(settings.evaluation.changed_by(changes), images, inception_weights, cifar10_weights)
-    own_code = [*(set(content["code"]) - set(REFERENCES)), *evaluation.metrics]
+    catalogue_of(evaluation)  # its metrics can be imported
+    own_code = [*map(dotted_path, set(content["code"]) - set(REFERENCES)), *evaluation.metrics]
     engine, options = _engine(working, settings.threads, own_code)
     _say_not_available(replace(settings, evaluation=evaluation), images, options.device)
     _conclude(folder, evaluate_study(folder, evaluation, engine, options))
@@ -419,16 +424,15 @@ def _say_not_available(settings: Any, images: Any, device: str) -> None:
 
 
 def _engine(working: Working, threads: int, code: Iterable[str], untrained: Iterable[Run] = ()) -> tuple[Engine, Options]:
-    """Where runs are done, and how; `code` names the models and the user's metrics, whose source goes where runs go."""
+    """Where runs are done, and how; `code` has the dotted paths of models and metrics, whose source goes where runs go."""
     from benchmark.engines.open import open_engine
-    from benchmark.model.registry import dotted_path
     from benchmark.records.tensorboard import summary_writer
     from benchmark.runner.runner import Options
     from benchmark.runner.scheduler import Limits
 
     if working.tensorboard:
         summary_writer()  # find out now whether there is one
-    engine = open_engine(working, threads, [dotted_path(name) for name in code], untrained, click.echo)
+    engine = open_engine(working, threads, list(code), untrained, click.echo)
     return engine, Options(engine.device, Limits(working.retries, working.run_timeout), working.tensorboard)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,16 @@ class _WholeOrAuto(click.IntRange):
         return None if value == "auto" else super().convert(value, param, ctx)
 
 
+class _FiniteRange(click.FloatRange):
+    """A number in bounds: neither nan, which is in all of them, nor inf."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number.", param, ctx)
+        return number
+
+
 class ByComma(click.ParamType):
     """Names that are separated by commas; what a study's file gave is already a collection of them."""
 
@@ -54,7 +65,7 @@ def click_type(kind: Kind) -> click.ParamType | None:
         case Whole(least, auto):
             return _WholeOrAuto(least) if auto else click.IntRange(least)
         case Real(most):
-            return click.FloatRange(0, most, min_open=True)
+            return _FiniteRange(0, most, min_open=True)
         case OneOf(values):
             return click.Choice(values)
         case Switch():

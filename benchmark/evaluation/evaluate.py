@@ -62,7 +62,19 @@ def _values(measurement: Measurement, subject: Subject) -> list[Value]:
     if subject.autoencoder is not None:
         restart_draws(subject.autoencoder)  # or a stochastic encoder's codes would depend on what was measured before
     with full_precision():
-        return list(measurement.values(subject))
+        return [_plain(value, measurement) for value in measurement.values(subject)]
+
+
+def _plain(value: Value, measurement: Measurement) -> Value:
+    """Turn a tensor's or numpy's numbers into Python's, as rows hold them.
+
+    Raises:
+        TypeError, ValueError: for what is no number, and for a metric that the measurement does not announce.
+    """
+    if value.metric.partition("/")[0] not in measurement.metrics:
+        raise ValueError(f"it gives {value.metric!r}, and its catalogue has {', '.join(measurement.metrics)}")
+    low, high = (None if bound is None else float(bound) for bound in (value.low, value.high))
+    return Value(value.metric, float(value.value), low, high, None if value.n is None else int(value.n))
 
 
 def lacking(rows: Iterable[Row], scope: Scope, iteration: int) -> list[Measurement]:

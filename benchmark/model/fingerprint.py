@@ -89,11 +89,10 @@ class Reach:
     the model, of those of its bases that are models, and `alphagan` and `baselines` are so wherever they lie. Python sources
     count, as far as import statements name them: no module that is named at run time, no data file.
 
-    An `__init__` that does nothing but import is a table of contents, and one model of a package does not hang on the others in
-    it: a name that is taken from it is followed to where it is defined, and its other lines `from module import name` are left
-    out. What it imports as a whole (`from . import patches`, `import package.patches`, `*`) may be imported for what it does, and
-    counts. An `__init__` that does anything else, or is itself imported as a whole (`import package`, `from package import *`),
-    counts like any module, with all that it imports.
+    What an `__init__` imports counts like what any module imports: it may register or patch something. Of our own packages,
+    `alphagan` and `baselines`, an `__init__` that does nothing but import is a table of contents, and one model does not hang on
+    the others in it: a name that is taken from it is followed to where it is defined, and its other lines
+    `from module import name` are left out. What it imports as a whole (`from . import patches`, `*`) counts there too.
 
     Args:
         model: the class.
@@ -159,7 +158,8 @@ class Reach:
         if code is None or package in self._passed:
             return
         self._passed.add(package)
-        if self.whole_packages or not code.only_imports:
+        contents = code.only_imports and (_top(package) in MODEL_PACKAGES or not code.imports)
+        if self.whole_packages or not contents:
             self._count(package)
             return
         for imported in code.imports:

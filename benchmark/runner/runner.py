@@ -255,8 +255,8 @@ def _saving(folder: Path) -> Iterator[None]:
 def _save(study: Study, folder: Path) -> int:
     """Write study.json; returns how many runs of an earlier study.json are no part of this study."""
     path = folder / "study.json"
-    content = _with_metrics(study.as_json(), study.settings.evaluation)
     old = read_json(path) if path.exists() else {}
+    content = _with_metrics({**study.as_json(), "metrics": old.get("metrics", {})}, study.settings.evaluation)
     difference = next(_differences(old, content), None) if old else None
     if difference:
         raise UserError(f"{folder} holds another study of this name ({difference}); name this one with STUDY=…")
@@ -266,8 +266,11 @@ def _save(study: Study, folder: Path) -> int:
 
 
 def _with_metrics(content: Mapping[str, Any], evaluation: Evaluation) -> dict[str, Any]:
-    """Add to a study.json how its user's metrics are read; the content is as it will be read, where tuples are lists."""
-    metrics = described(evaluation)
+    """Add to a study.json how its user's metrics are read, those of before too, whose values stay in the records.
+
+    The content is as it will be read, where tuples are lists.
+    """
+    metrics = {**content.get("metrics", {}), **described(evaluation)}
     others = {key: value for key, value in content.items() if key != "metrics"}
     return dict(json.loads(json.dumps(others | ({"metrics": metrics} if metrics else {}))))
 

@@ -35,7 +35,7 @@ def _annotation(kind: Kind) -> Any:
             number = Annotated[int, Field(ge=least)]
             return number | Literal["auto"] if auto else number
         case Real(most):
-            return Annotated[float, Field(gt=0, le=most)]
+            return Annotated[float, Field(gt=0, le=most, allow_inf_nan=False)]
         case OneOf(values):
             return Literal[values]
         case Switch():
@@ -153,6 +153,9 @@ def _refused(path: Path, text: str, error: ValidationError) -> UserError:
     keys = [str(key) for key in first["loc"] if key != "[key]"]
     where, name = _where(path, text, keys), ".".join(keys)
     if first["type"] == "extra_forbidden":
+        home = {**dict.fromkeys(EVALUATION, "evaluation"), **dict.fromkeys(WORK, "working")}.get(name)
+        if home:
+            return UserError(f"{where}: {name!r} belongs into the part {home!r}: {home}: {{{name}: …}}")
         part = PARTS.get(keys[0], StudyFile) if len(keys) > 1 else StudyFile
         return UserError(f"{where}: {unknown('key', name, [*_full_names(part, keys)])}")
     if keys == ["study"]:

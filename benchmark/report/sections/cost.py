@@ -14,7 +14,7 @@ from benchmark.report.section import ReportSection
 
 COLUMNS = ("runs", "hours in all", "seconds of a run", "training", "critic beside it", "evaluation", "evaluation's share")
 NOTE = (
-    "Wall time by the runs' own clocks, all attempts together. Evaluation is all that is measured at the begin and at the end, "
+    "Wall time by the runs' own clocks, all attempts together. Evaluation is all that is measured at the start and at the end, "
     "the second time too; the critic beside the training takes a step for each iteration of the second half."
 )
 

@@ -44,7 +44,7 @@ def examples(kind: Kind) -> tuple[list, list]:
         case Whole(least, auto):
             return [least, least + 7, *(["auto"] if auto else [])], [least - 1, 2.5, "many"]
         case Real(most):
-            return [0.25, most or 1e9], [0, -1.0, "wide", *([most + 0.5] if most else [])]
+            return [0.25, most or 1e9], [0, -1.0, "wide", float("nan"), *([most + 0.5] if most else [])]
         case OneOf(values):
             return [*values], ["other", 65]
         case Switch():

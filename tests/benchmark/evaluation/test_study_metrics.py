@@ -96,6 +96,9 @@ def test_a_finished_study_is_measured_by_a_metric_that_comes_later(own, tmp_path
     rows = RecordFile(tmp_path / study.name / "runs" / study.runs[-1].id / "records.jsonl").read()
     assert [row.iteration for row in rows if row.metric == "brightness"] == [20]
     assert do(study.with_evaluation(evaluated_by(PATH)), tmp_path).finished_before == 3
+    # Measured without it, or by another one, its values stay, and so does how they are read.
+    do(study, tmp_path)
+    assert list(read_json(tmp_path / study.name / "study.json")["metrics"]) == ["brightness"]
 
 
 def test_it_stands_behind_ours_in_either_evaluation_and_in_the_protocols_of_today(own, dataset):
@@ -149,6 +152,33 @@ def test_what_is_wrong_with_it_is_said_in_a_line(own, path, change, words):
     assert "\n" not in str(error.value)
     for word in words:
         assert word in str(error.value)
+
+
+def measured_noise(dataset):
+    scope = Scope(dataset, replace(SETTINGS, evaluation=evaluated_by(PATH)), "noise")
+    ((row,),) = evaluate(reference_subject("noise", scope, torch.device("cpu")), 3, [measurements_of(scope.evaluation)[7]])
+    return row
+
+
+def test_tensors_as_values_become_numbers(own, dataset):
+    own(EXAMPLE.replace("means.mean().item(), means.std().item()", "means.mean(), means.std()"))
+    row = measured_noise(dataset)
+    assert all(type(number) is float for number in (row.value, row.low, row.high))
+    assert row.low < row.value < row.high
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (('around("brightness"', 'around("darkness"'), "'darkness', and its catalogue has brightness"),
+        (("means.mean().item()", "'bright'"), "could not convert|must be real|unsupported"),
+    ],
+)
+def test_a_value_that_is_none_is_a_failed_row(own, dataset, change, reason):
+    own(EXAMPLE.replace(*change))
+    row = measured_noise(dataset)
+    assert (row.metric, row.value, row.missing) == ("brightness", None, "failed")
+    assert re.search(reason, row.reason)
 
 
 @pytest.mark.parametrize("details", ['{"samples": object()}', '{"samples": 1 / 0}'])

@@ -40,6 +40,12 @@ def place(tmp_path, monkeypatch):
     return answer
 
 
+@pytest.fixture
+def _as_ours(monkeypatch):
+    """Let mypkg be a package of ours, whose `__init__` may be a table of contents."""
+    monkeypatch.setattr("benchmark.model.fingerprint.MODEL_PACKAGES", ("alphagan", "baselines", "mypkg"))
+
+
 def reached(model):
     return sorted(Reach(model).modules)
 
@@ -237,6 +243,7 @@ CONTENTS = {
 }
 
 
+@pytest.mark.usefixtures("_as_ours")
 def test_an_init_that_only_imports_is_a_table_of_contents(place):
     files = {**CONTENTS, "mypkg/__init__.py": "from .layers import f\n" + CONTENTS["mypkg/__init__.py"]}
     assert place(files, reached) == ["mypkg.layers", "mypkg.model"]
@@ -251,6 +258,7 @@ def test_an_init_that_only_imports_is_a_table_of_contents(place):
     assert place(whole, reached) == ["mypkg", "mypkg.layers", "mypkg.model", "mypkg.other"]
 
 
+@pytest.mark.usefixtures("_as_ours")
 def test_what_is_not_for_type_checkers_counts(place):
     text = "import typing\nif not typing.TYPE_CHECKING:\n    from .layers import f\n    f = {}\nclass Model: pass"
     files = {name: {"mypkg/layers.py": "f = 1", "mypkg/model.py": text.format(name)} for name in (1, 2)}
@@ -264,12 +272,14 @@ def test_a_long_chain_of_imports_is_followed(place):
     assert place(edited(files, "mypkg/link500.py")) != place(files)
 
 
+@pytest.mark.usefixtures("_as_ours")
 @pytest.mark.parametrize("line", ["from . import patches", "import mypkg.patches", "from .patches import *"])
 def test_what_an_init_imports_for_what_it_does_counts(place, line):
     files = {**CONTENTS, "mypkg/__init__.py": f"from .layers import f\n{line}\n" + CONTENTS["mypkg/__init__.py"]}
     assert place(files, reached) == ["mypkg.layers", "mypkg.model", "mypkg.patches"]
 
 
+@pytest.mark.usefixtures("_as_ours")
 def test_the_order_of_modules_renames_no_run(place):
     files = {"mypkg/__init__.py": "from . import extras, patches", "mypkg/model.py": "class Model: pass"}
     files |= {"mypkg/extras.py": "a = 1", "mypkg/patches.py": "a = 2"}
@@ -295,11 +305,13 @@ def test_our_models_do_not_hang_on_each_other(model, modules):
     assert reached(model) == modules
 
 
+@pytest.mark.usefixtures("_as_ours")
 def test_a_users_model_hangs_on_the_one_of_ours_that_it_extends(place):
     files = {"mypkg/model.py": "from baselines import DCGAN\nclass Model(DCGAN): pass"}
     assert place(files, reached) == ["baselines.dcgan", "mypkg.model"]
 
 
+@pytest.mark.usefixtures("_as_ours")
 def test_libraries_do_not_count_and_an_installed_model_does(place):
     files = {
         "mypkg/model.py": "import json, torch\nimport somelibrary\nfrom benchmark import losses\nclass Model: pass",
@@ -312,6 +324,7 @@ def test_libraries_do_not_count_and_an_installed_model_does(place):
     assert installed == ["baselines.dcgan", "mypkg.layers", "mypkg.model"]
 
 
+@pytest.mark.usefixtures("_as_ours")
 def test_circles_end(place):
     files = {"mypkg/model.py": "from . import layers\nclass Model: pass", "mypkg/layers.py": "from . import model\n"}
     assert place(edited(files, "mypkg/layers.py")) != place(files)
@@ -377,3 +390,16 @@ def test_all_of_a_users_own_code_travels(place, tmp_path):
         "space": "space",
     }
     assert sorted(set(roots.values()) - set(here.values())) == ["metrics"]
+
+
+def test_what_registers_itself_in_a_users_package_counts(place):
+    """A package whose `__init__` only imports may fill a registry or patch a module by that: editing what it imports renames."""
+    files = {
+        "mypkg/__init__.py": "",
+        "mypkg/model.py": "from mypkg.layers import get\nclass Model: f = get('conv')",
+        "mypkg/layers/__init__.py": "from .registry import get\nfrom .conv import Conv\n",
+        "mypkg/layers/registry.py": "known = {}\ndef get(name): return known[name]\n"
+        "def register(layer):\n    known[layer.name] = layer\n    return layer\n",
+        "mypkg/layers/conv.py": "from .registry import register\n@register\nclass Conv:\n    name = 'conv'\n    k = 3\n",
+    }
+    assert place(edited(files, "mypkg/layers/conv.py")) != place(files)

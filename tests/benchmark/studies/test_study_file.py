@@ -102,7 +102,7 @@ def test_an_integer_for_a_float_names_no_second_run(write):
         ("width: 0", ["width is 0", "greater than 0"]),
         ("evaluation:\n  critic_step: 3", ["line 2", "did you mean 'evaluation.critic_steps'"]),
         ("evaluation: {inception_width: 65}", ["evaluation.inception_width is 65", "2048"]),
-        ("workers: 3", ["key 'workers'"]),
+        ("workers: 3", ["'workers' belongs into the part 'working'"]),
         ("working:\n  engine: local\n  worker: 3", ["line 3", "did you mean 'working.workers'"]),
         ("workng: {workers: 3}", ["key 'workng'", "did you mean 'working'"]),
         ("study: ../elsewhere", ["line 1", "'study' is a folder's name", "../elsewhere"]),
@@ -166,3 +166,13 @@ def test_what_is_typed_wins_over_the_file_and_a_dry_run_keeps_nothing(write, tmp
     wrong = dry("--file", str(write("itterations: 3")))
     assert wrong.returncode == 2
     assert "did you mean 'iterations'" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "part"), [("metrics", "evaluation"), ("second_evaluation", "evaluation"), ("workers", "working")]
+)
+def test_a_key_that_stands_outside_of_its_part_is_told_where_it_belongs(tmp_path, key, part):
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"budget: 2\n{key}: [mymetrics.Brightness]\n")
+    with pytest.raises(UserError, match=f"line 2: '{key}' belongs into the part '{part}'"):
+        read_study_file(path)
