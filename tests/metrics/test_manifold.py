@@ -41,6 +41,7 @@ def test_by_hand_with_a_point_on_a_surface():
     assert precision_recall(features, reference, neighbours=1) == (pytest.approx(2 / 6), pytest.approx(2 / 4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("neighbours", [1, 3, 5])
 @pytest.mark.parametrize("kind", ["wider", "narrower", "digits"])
 def test_agrees_with_torch_fidelity(kind, neighbours):

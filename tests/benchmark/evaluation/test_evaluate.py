@@ -93,6 +93,7 @@ class Delicate(DCGAN):
         nn.utils.parametrizations.spectral_norm(self.generator[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [DCGAN, Delicate])
 def test_the_critic_beside_a_training_does_not_touch_it(model, tmp_path):
     """Same generator, bit for bit, with the independent critic and without."""

@@ -53,6 +53,7 @@ def test_scores_of_a_users_weights_name_them(files, tmp_path, monkeypatch):
     assert find_evaluators(SETTINGS.evaluation, digits, files["cifar10"], files["whole"]) == SETTINGS.evaluation
 
 
+@pytest.mark.slow
 def test_files_that_are_not_the_network_are_refused_before_anything_runs(files, tmp_path):
     with pytest.raises(UserError, match="not the Inception"):
         find_inception(files["cifar10"], 2048, 100)
@@ -75,6 +76,7 @@ def test_without_weights_there_is_a_reason_and_no_other_network(monkeypatch, tmp
     assert "train-evaluator cifar10" in find_cifar10(None).missing
 
 
+@pytest.mark.slow
 def test_the_download_is_checked_by_its_hash(monkeypatch, tmp_path, files):
     """A file server with another file than the published one, then with the one that is asked for."""
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))

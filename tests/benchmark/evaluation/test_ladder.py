@@ -81,6 +81,7 @@ def test_verdicts_by_hand():
     assert set(verdicts.family) == {"noise"}
 
 
+@pytest.mark.slow
 def test_a_calibration_from_end_to_end(dataset, tmp_path):
     evaluation = replace(SETTINGS.evaluation, mode_samples=200)
     table = calibrate(dataset, replace(SETTINGS, evaluation=evaluation), classes_of(dataset, tmp_path), CPU)

@@ -12,6 +12,7 @@ from benchmark.model.phase import Phase
 from tests.support import Small, Tiny
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(3, 28, 28), (3, 32, 32)])
 @pytest.mark.parametrize("model", [AlphaGAN, EmpiricalKLAlphaGAN, DCGAN, WGANGP, AGE, Small])
 def test_models_keep_the_contract(model, shape):

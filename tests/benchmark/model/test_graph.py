@@ -279,6 +279,7 @@ def test_the_relative_difference_is_that_of_norms():
     assert relative_difference([torch.tensor([float("nan")])], [torch.tensor([1.0])]) == float("inf")
 
 
+@pytest.mark.slow
 def test_a_whole_run_from_graphs_has_the_same_records_its_critics_included(tmp_path, monkeypatch):
     rows = {}
     for name, graph in (("eager", None), ("captured", RecordedGraph)):

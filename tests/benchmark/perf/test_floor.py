@@ -35,6 +35,7 @@ def state(networks):
     return {f"{name}.{key}": value for name, network in networks.items() for key, value in network.state_dict().items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "width", "batch_size"), [(28, 0.25, 64), (32, 0.25, 16), (64, 0.0625, 8)])
 @pytest.mark.parametrize("model", FLOORS)
 def test_the_floor_and_our_model_train_the_same_weights_bit_for_bit(model, size, width, batch_size):

@@ -396,6 +396,7 @@ def test_without_real_images_nobody_is_nearest_to_them(tmp_path, undrawn):
     assert charts[1]["best"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("values", [(-1, -1, -1), (1e30, -1e30, 1e-30)], ids=str)
 def test_constant_huge_and_tiny_values_make_a_page(tmp_path, values, undrawn):
     runs = [
@@ -461,6 +462,7 @@ def test_nothing_of_anybody_elses_is_touched(tmp_path):
     assert [path.name for path in elsewhere.iterdir()] == ["holiday.png"]
 
 
+@pytest.mark.slow
 def test_figures_that_an_earlier_report_had_go_and_folders_stay(tmp_path):
     study = write_runs(tmp_path / "study", [PretendedRun("dcgan", rows=[at_end("critic", -1.0)])])
     figures = make_report([study], tmp_path / "again").parent / "figures"

@@ -25,6 +25,7 @@ def test_the_network_is_that_of_table_5():
     assert nn.Sequential(*list(classifier)[:-3])(torch.zeros(1, 3, 32, 32)).shape == (1, 512, 4, 4)
 
 
+@pytest.mark.slow
 def test_a_training_that_was_stopped_ends_with_the_same_weights(tmp_path):
     whole = training()
     whole.advance(8)
@@ -75,6 +76,7 @@ def test_crops_are_places_of_the_padded_image_each_its_own():
     assert labels.unique().tolist() == list(range(64))
 
 
+@pytest.mark.slow
 def test_it_learns():
     source = torch.Generator().manual_seed(0)
     labels = torch.arange(60) % 3

@@ -89,6 +89,7 @@ def test_one_pass_gives_what_the_network_gives_for_8_bit_pixels_in_any_batches(f
     assert torch.equal(network(between.clamp(-1, 1)).features, network(as_images(some)).features)
 
 
+@pytest.mark.slow
 def test_a_trunk_gives_its_features_and_never_a_score(file, tmp_path):
     trunk = cut_to_trunk(file, tmp_path / "trunk.pth")
     with pytest.raises(WeightsError, match="no finite features of width 2048"):
@@ -115,6 +116,7 @@ def test_other_weights_and_other_images_are_refused(network, tmp_path):
             network(images)
 
 
+@pytest.mark.slow
 def test_the_output_for_known_images_is_computed_once_for_each_network_and_content(network, tmp_path):
     images = as_images(pixels("test")[:2])
 

@@ -123,6 +123,7 @@ def test_an_svg_holds_the_pixels_themselves(tmp_path):
     assert "pixelated" in (tmp_path / "figure.svg").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "size"), [(3, 28), (6, 28), (7, 28), (6, 64)])
 def test_the_best_of_each_metric(tmp_path, number, size):
     pictures = [noise(seed, size=size) for seed in range(2)]

@@ -59,6 +59,7 @@ def test_values_of_two_protocols_never_meet(tmp_path, undrawn):
     assert page_data(page)["values"]["critic"]["value"] == [-0.1, -8, -1, -2, -40]
 
 
+@pytest.mark.slow
 def test_values_of_two_protocols_are_never_in_one_plot(study, undrawn):
     records = RecordFile(study / "runs" / "run-2" / "records.jsonl")
     records.append([Row(10, "critic", -0.5, n=5, protocol={"steps": 7})])
