@@ -1,4 +1,4 @@
-"""BEGAN, the boundary equilibrium GAN."""
+"""Define BEGAN, the boundary equilibrium GAN."""
 
 from __future__ import annotations
 

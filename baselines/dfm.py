@@ -1,4 +1,4 @@
-"""Denoising feature matching."""
+"""Define denoising feature matching."""
 
 from __future__ import annotations
 

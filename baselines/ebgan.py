@@ -1,4 +1,4 @@
-"""EBGAN, the energy-based GAN."""
+"""Define EBGAN, the energy-based GAN."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LSGAN, the least-squares GAN."""
+"""Define LSGAN, the least-squares GAN."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SNGAN, the GAN with a spectrally normalized discriminator."""
+"""Define SNGAN, the GAN with a spectrally normalized discriminator."""
 
 from __future__ import annotations
 

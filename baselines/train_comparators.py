@@ -46,9 +46,9 @@ class ObjectClassifier(nn.Sequential):
 
 def train_objects(data_dir: Path) -> dict[str, Tensor]:
     """Train on CIFAR-10's training images, mirrored and shifted; three of four convolutions are kept."""
-    found = {part: CIFAR10(str(data_dir), train=part == "train") for part in ("train", "test")}
-    images = {part: torch.from_numpy(data.data).permute(0, 3, 1, 2).contiguous() for part, data in found.items()}
-    labels = {part: torch.tensor(data.targets) for part, data in found.items()}
+    parts = {part: CIFAR10(str(data_dir), train=part == "train") for part in ("train", "test")}
+    images = {part: torch.from_numpy(data.data).permute(0, 3, 1, 2).contiguous() for part, data in parts.items()}
+    labels = {part: torch.tensor(data.targets) for part, data in parts.items()}
     torch.manual_seed(SEED)
     classifier = ObjectClassifier().to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(classifier.parameters(), 0.1, 0.9, weight_decay=5e-4, nesterov=True)

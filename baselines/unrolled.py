@@ -1,4 +1,4 @@
-"""The unrolled GAN."""
+"""Define the unrolled GAN."""
 
 from __future__ import annotations
 

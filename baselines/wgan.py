@@ -1,4 +1,4 @@
-"""WGAN, the Wasserstein GAN with clipped weights."""
+"""Define WGAN, the Wasserstein GAN with clipped weights."""
 
 from __future__ import annotations
 

@@ -54,5 +54,5 @@ def _rows(comparison: Comparison) -> Iterator[list[Any]]:
             first = best.iloc[0]
             second = costs(again.second.to_numpy(float), metric, comparison.reference)
             means = [value_of(float(mean), metric) for mean in (again.cost.mean(), second.mean())]
-            one = [first.run, first.value, first.second]
-            yield [metric.title, comparison.setting, title(model), *one, len(again), *means]
+            of_best = [first.run, first.value, first.second]
+            yield [metric.title, comparison.setting, title(model), *of_best, len(again), *means]

@@ -9,39 +9,15 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.evaluation.pictures import save_grid
 from benchmark.report.drawing.codes import code_covariances, code_means, sentence_on_codes
 from benchmark.report.drawing.galleries import DPI, Shown, best_by_metric, reconstructions, samples
-from benchmark.report.drawing.style import colours, save
-from metrics.images import as_images
-
-SIZE = 28
-COLOURS = colours(["alphagan", "alphagan_kl", "dcgan"])
+from benchmark.report.drawing.style import save
+from tests.benchmark.report.pictures import COLOURS, SIZE, shown, write_run
 
 
 def noise(seed, rows=10, size=SIZE):
     """Images (rows * 10, 3, size, size) uint8, no two alike."""
     return torch.randint(256, (rows * 10, 3, size, size), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
-
-
-def write_run(folder, model="alphagan", label="critic −0.61", pixels=None, pairs=None, codes=None):
-    folder.mkdir(parents=True)
-    if pixels is not None:
-        save_grid(as_images(pixels), folder / "samples.png")
-    if pairs is not None:  # as save_reconstructions does
-        rows = zip(*(half.split(10) for half in pairs), strict=True)
-        save_grid(as_images(torch.cat([row for pair in rows for row in pair])), folder / "reconstructions.png")
-    if codes is not None:
-        mean, covariance = codes
-        np.savez_compressed(folder / "codes.npz", mean=np.asarray(mean, float), covariance=np.asarray(covariance, float))
-    return Shown(folder, model, label)
-
-
-def shown(axes):
-    """The image that the axes hold, (h, w, 3)."""
-    (image,) = axes.images
-    assert image.get_interpolation() == "none"
-    return np.asarray(image.get_array())
 
 
 def assert_shows(picture, images, rows, columns):
